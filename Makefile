@@ -1,0 +1,57 @@
+# `make help` lists everything. PYTHON names another interpreter (3.11 or newer).
+PYTHON ?= python3.11
+BIN := .venv/bin
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+.PHONY: help run demo install test check bench lint types contracts format lock browser clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+# the stamp carries the lock's hash, so that an update of the lock installs again and nothing else does
+STAMP := .venv/.installed-$(shell sha256sum requirements.lock pyproject.toml 2>/dev/null | sha256sum | cut -c1-12)
+$(STAMP):
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed. Install it, or name it: make run PYTHON=python3.12"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing the pinned packages (a minute or two, the first time only) …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@rm -f .venv/.installed-*; touch $@
+
+install: $(STAMP) ## install the pinned packages into .venv
+
+run: $(STAMP) ## install what is missing and start everything, with a demo agency the first time
+	@exec $(BIN)/ops up
+
+demo: $(STAMP) ## load the demo agency into the running app again
+	@$(BIN)/ops demo load
+
+test: $(STAMP) ## all tests (about 8 minutes on two cores)
+	@$(BIN)/pytest -q -n auto --dist loadgroup
+
+check: $(STAMP) lint types contracts ## quick, under a minute: lint, types, contracts, fast tests
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow and not browser and not faults"
+
+lint: $(STAMP) ## ruff: rules and format; file sizes
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/python -m tests.tools.sizes
+
+types: $(STAMP) ## mypy, strict in core/
+	@$(BIN)/mypy
+
+contracts: $(STAMP) ## import contracts
+	@$(BIN)/lint-imports --no-cache > .venv/contracts.log 2>&1 || { cat .venv/contracts.log; exit 1; }
+
+format: $(STAMP) ## let ruff mend what it can
+	@$(BIN)/ruff check --fix --quiet . ; $(BIN)/ruff format --quiet .
+
+bench: $(STAMP) ## all benchmarks, one after the other (about 40 minutes)
+	@$(BIN)/python -m benchmarks
+
+lock: ## write requirements.lock anew from pyproject.toml (needs uv)
+	@uv pip compile --universal --quiet --no-header --no-annotate --upgrade pyproject.toml --extra dev -o requirements.lock
+
+clean: ## remove the virtual environment and caches; data in .state stays
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache *.egg-info

@@ -1,0 +1,47 @@
+"""How commands print: tables for people, JSON for programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+import click
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value)
+
+
+def as_json(data: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(data, default=_plain, ensure_ascii=False))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> None:
+    """Print a table, or the sentence `empty` when there are no rows. A cell that starts with a digit is right-aligned."""
+    if not rows:
+        click.echo(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for index, column in enumerate(columns):
+        numeric = all(isinstance(r[index], int | float) for r in rows)
+        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text("" if c is None else str(c)) for c in row))
+    Console().print(made)
+
+
+def fields(values: Mapping[str, Any]) -> None:
+    """Print names and values, one a line."""
+    width = max((len(k) for k in values), default=0)
+    for name, value in values.items():
+        click.echo(f"{name:<{width}}  {'–' if value is None else value}")
+
+
+json_option = click.option("--json", "as_json_", is_flag=True, help="Print JSON for programs.")

@@ -1,0 +1,89 @@
+"""All settings, read once from the environment and `.env`.
+
+A missing optional key turns that connector off or to dry run; `ops doctor` says so.
+"""
+
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+RUNTIME_FILE = "runtime.json"
+
+
+class Settings(BaseSettings):
+    """Settings of one process. Durations are seconds, money is US dollars unless the name says otherwise."""
+
+    model_config = SettingsConfigDict(env_prefix="OPS_", env_file=".env", extra="ignore", populate_by_name=True)
+
+    # where state lives
+    state_dir: Path = Path(".state")
+    database_url: str | None = Field(default=None, validation_alias=AliasChoices("DATABASE_URL", "OPS_DATABASE_URL"))
+    database_admin_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("DATABASE_ADMIN_URL", "OPS_DATABASE_ADMIN_URL")
+    )
+    redis_url: str | None = Field(default=None, validation_alias=AliasChoices("REDIS_URL", "OPS_REDIS_URL"))
+
+    # faces
+    bind_host: str = "127.0.0.1"
+    web_port: int = 8501
+    gateway_port: int = 8600
+    public_url: str | None = None
+    time_zone: str = "America/Chicago"
+    currency: str = "USD"
+    log_level: str = "INFO"
+
+    # workers and the run ledger
+    workers_interactive: int = 1
+    workers_agents: int = 1
+    workers_background: int = 1
+    lease_s: float = 6.0
+    heartbeat_s: float = 2.0
+    clock_tick_s: float = 0.5
+    max_rescues: int = 3
+
+    # the model
+    anthropic_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("ANTHROPIC_API_KEY", "OPS_ANTHROPIC_API_KEY")
+    )
+    anthropic_base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("ANTHROPIC_BASE_URL", "OPS_ANTHROPIC_BASE_URL")
+    )
+    model: str = "claude-sonnet-5"
+    model_call_deadline_s: float = 90.0
+    run_budget_usd: float = 1.0
+    run_budget_tokens: int = 50_000
+    day_budget_usd: float = 20.0
+
+    # vendors: each base URL is a setting so that a local stand-in can play the vendor
+    pipedrive_api_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("PIPEDRIVE_API_TOKEN", "OPS_PIPEDRIVE_API_TOKEN")
+    )
+    pipedrive_base_url: str = "https://api.pipedrive.com"
+
+    @property
+    def runtime_file(self) -> Path:
+        """Where a running `ops up` leaves the URLs of its embedded services (mode 0600)."""
+        return self.state_dir / RUNTIME_FILE
+
+
+def _from_runtime_file(settings: Settings) -> dict[str, Any]:
+    try:
+        data = json.loads(settings.runtime_file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return {k: data[k] for k in ("database_url", "database_admin_url", "redis_url") if data.get(k)}
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The process's settings; URLs not set in the environment come from a running `ops up`."""
+    settings = Settings()
+    if settings.database_url and settings.redis_url:
+        return settings
+    found = _from_runtime_file(settings)
+    missing = {k: v for k, v in found.items() if getattr(settings, k) is None}
+    return settings.model_copy(update=missing)

@@ -1,0 +1,14 @@
+"""Every domain's run handlers, scheduled jobs and fact sections. A new domain adds one line here."""
+
+from functools import lru_cache
+from importlib import import_module
+
+ROOMS: tuple[str, ...] = ("core.runtime.runs.probes",)
+"""Modules whose import registers something. Each must be import-light: no pandas, no model SDK at the top."""
+
+
+@lru_cache(maxsize=1)
+def load() -> None:
+    """Register everything, once per process."""
+    for room in ROOMS:
+        import_module(room)

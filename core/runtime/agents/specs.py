@@ -1,0 +1,90 @@
+"""The built-in scheduled jobs: each stands in its domain's `jobs.py` with its schedule beside it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from core.runtime.agents.facts import Fact, FactContext, Section
+
+if TYPE_CHECKING:
+    from core.runtime.runs.context import RunContext
+
+AGENT_JOB = "agent.job"
+"""The run kind of every agent job, built in or made by a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A message the job means to send. Until actions exist it is recorded as an event of type `message.intended`.
+
+    `channel` is slack or email; `target` a Slack channel or an address; `text` may cite facts and the counts that
+    `produce` returns, as `[[produced.KEY]]`. None means: the report itself.
+    """
+
+    channel: str
+    target: str
+    text: str | None = None
+
+
+class Writer(Protocol):
+    """Writes a short text from facts: the model when there is one, else the template. Always verified."""
+
+    def write(self, purpose: str, facts: tuple[Fact, ...], template: str) -> tuple[str, str]:
+        """Returns (text for people, composer), composer being "template" or the model's name.
+
+        `purpose` says what is wanted, in words of ours; `template` is the fallback, citing facts as `[[key]]`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Production:
+    """What a job's `produce` gets: the run, its facts, and a writer."""
+
+    run: "RunContext"
+    when: FactContext
+    sections: Mapping[str, Section]
+    writer: Writer
+
+
+Produce = Callable[[Production], dict[str, int]]
+"""Makes drafts or reports in steps of the run (`production.run.step(...)`), and returns counts by name, e.g. {"reports": 4}."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """A built-in agent job. `event_type` is the event its report is saved as; `sections` are fact section keys in order."""
+
+    name: str
+    title: str
+    department: str
+    agent: str
+    cron: str
+    task: str
+    sections: tuple[str, ...]
+    event_type: str
+    intents: tuple[Intent, ...] = ()
+    produce: Produce | None = None
+    timeout_s: int = 600
+
+
+_specs: dict[str, JobSpec] = {}
+
+
+def register(spec: JobSpec) -> JobSpec:
+    """Make a built-in job known."""
+    known = _specs.get(spec.name)
+    if known is not None and known != spec:
+        raise ValueError(f"two jobs called {spec.name!r}")
+    _specs[spec.name] = spec
+    return spec
+
+
+def specs() -> tuple[JobSpec, ...]:
+    """All built-in jobs, in the order they were registered."""
+    return tuple(_specs.values())
+
+
+def find(name: str) -> JobSpec | None:
+    """The built-in job of that name, or None for a job a person made."""
+    return _specs.get(name)

@@ -1,0 +1,102 @@
+"""Real PostgreSQL and Valkey for every test: one server a test session, one database and one Valkey number a worker."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import psycopg
+import pytest
+
+TEMPLATE = "ops_template"
+# a person's own settings and keys must not reach a test
+for _name in list(os.environ):
+    if _name.startswith("OPS_") and not _name.startswith("OPS_TEST_"):
+        del os.environ[_name]
+for _name in (
+    "DATABASE_URL",
+    "DATABASE_ADMIN_URL",
+    "REDIS_URL",
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_BASE_URL",
+    "PIPEDRIVE_API_TOKEN",
+):
+    os.environ.pop(_name, None)
+
+_servers: list[object] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):
+        return
+    from core.kit.embedded import Postgres, Valkey
+    from core.kit.embedded.postgres import DATABASE, OWNER_ROLE
+
+    folder = Path(tempfile.mkdtemp(prefix="ops-test-"))
+    folder.chmod(0o755)
+    postgres, valkey = Postgres(folder / "postgres"), Valkey(folder / "valkey")
+    _servers.extend((postgres, valkey, folder))
+    postgres.start()
+    valkey.start()
+    os.environ["OPS_TEST_OWNER_URL"] = postgres.owner_url
+    os.environ["OPS_TEST_APP_URL"] = postgres.app_url
+    os.environ["OPS_TEST_REDIS_URL"] = valkey.url
+    from alembic import command
+    from alembic.config import Config
+
+    alembic = Config("alembic.ini")
+    alembic.attributes["url"] = postgres.owner_url
+    command.upgrade(alembic, "head")
+    with psycopg.connect(postgres.url_for("postgres", OWNER_ROLE), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE {DATABASE}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    for server in _servers:
+        if isinstance(server, Path):
+            shutil.rmtree(server, ignore_errors=True)
+        else:
+            server.stop()
+    _servers.clear()
+
+
+def _in_database(url: str, name: str) -> str:
+    return url.rsplit("/", 1)[0] + "/" + name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def stores(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """This worker's own database and Valkey number, in the environment as a running app would have them."""
+    from core.config import get_settings
+
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+    name = f"ops_test_{worker}"
+    owner_url = os.environ["OPS_TEST_OWNER_URL"]
+    with psycopg.connect(_in_database(owner_url, "postgres"), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    os.environ["DATABASE_URL"] = _in_database(os.environ["OPS_TEST_APP_URL"], name)
+    os.environ["DATABASE_ADMIN_URL"] = _in_database(owner_url, name)
+    os.environ["REDIS_URL"] = os.environ["OPS_TEST_REDIS_URL"].rsplit("/", 1)[0] + f"/{int(worker[2:]) + 1}"
+    os.environ["OPS_STATE_DIR"] = str(tmp_path_factory.mktemp("state"))
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def db() -> None:
+    """An empty database (only the agency's organisation) and an empty Valkey. Ask for it in every test that writes."""
+    from core import registry
+    from core.config import get_settings
+    from core.kit import redis
+    from core.models import metadata
+    from core.runtime.runs import wake
+
+    registry.load()
+    tables = ", ".join(t.name for t in metadata.sorted_tables if t.name != "organisations")
+    with psycopg.connect(str(get_settings().database_admin_url), autocommit=True) as connection:
+        connection.execute("SET lock_timeout = '10s'")
+        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+        connection.execute("SET row_security = off")
+        connection.execute("DELETE FROM organisations WHERE kind <> 'agency'")
+    redis.client().flushdb()
+    wake._down_until = 0.0
