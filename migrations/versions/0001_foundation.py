@@ -314,6 +314,8 @@ def upgrade() -> None:
     )
     op.create_index(op.f('ix_runs_org_id'), 'runs', ['org_id'], unique=False)
     op.create_index('runs_by_created', 'runs', [sa.literal_column('created_at DESC')], unique=False)
+    op.create_index('runs_by_cause', 'runs', ['cause_id', sa.literal_column('id DESC')], unique=False, postgresql_where=sa.text("cause_kind = 'run'"))
+    op.create_index('runs_by_replay', 'runs', ['replay_of'], unique=False, postgresql_where=sa.text("replay_of IS NOT NULL"))
     op.create_index('runs_by_name', 'runs', ['name', sa.literal_column('id DESC')], unique=False)
     op.create_index('runs_by_schedule', 'runs', ['schedule_id', sa.literal_column('id DESC')], unique=False)
     op.create_index('runs_by_state', 'runs', ['state', sa.literal_column('id DESC')], unique=False)
@@ -371,6 +373,7 @@ def upgrade() -> None:
     sa.Column('account_id', sa.BigInteger(), nullable=True),
     sa.Column('owner_id', sa.BigInteger(), nullable=True),
     sa.Column('stage_id', sa.BigInteger(), nullable=False),
+    sa.Column('furthest_stage_id', sa.BigInteger(), nullable=True),
     sa.Column('status', sa.String(), nullable=False),
     sa.Column('product', sa.String(), nullable=True),
     sa.Column('contact_name', sa.String(), nullable=True),
@@ -393,6 +396,7 @@ def upgrade() -> None:
     sa.ForeignKeyConstraint(['org_id'], ['organisations.id'], ondelete='CASCADE'),
     sa.ForeignKeyConstraint(['owner_id'], ['owners.id'], ondelete='SET NULL'),
     sa.ForeignKeyConstraint(['stage_id'], ['stages.id'], ),
+    sa.ForeignKeyConstraint(['furthest_stage_id'], ['stages.id'], ondelete='SET NULL'),
     sa.PrimaryKeyConstraint('id'),
     sa.UniqueConstraint('org_id', 'source', 'external_id', name='deals_external')
     )
@@ -403,6 +407,10 @@ def upgrade() -> None:
     op.create_index('deals_by_expected', 'deals', ['status', 'expected_close_on'], unique=False)
     op.create_index('deals_by_owner', 'deals', ['owner_id', 'status'], unique=False)
     op.create_index('deals_by_status', 'deals', ['status', 'stage_id'], unique=False)
+    op.create_index('deals_by_updated', 'deals', ['updated_at'], unique=False)
+    op.create_index('deals_by_import', 'deals', ['import_id'], unique=False)
+    op.create_index('deals_by_value', 'deals', ['status', sa.literal_column('(coalesce(value_minor, 0)) DESC'), sa.literal_column('id DESC')], unique=False)
+    op.create_index('deals_listed', 'deals', [sa.literal_column('(coalesce(last_activity_at, created_at)) DESC'), sa.literal_column('id DESC')], unique=False)
     op.create_index(op.f('ix_deals_org_id'), 'deals', ['org_id'], unique=False)
     op.create_table('drafts',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -517,6 +525,7 @@ def upgrade() -> None:
     sa.Column('deal_id', sa.BigInteger(), nullable=False),
     sa.Column('from_stage_id', sa.BigInteger(), nullable=True),
     sa.Column('to_stage_id', sa.BigInteger(), nullable=False),
+    sa.Column('from_since', sa.DateTime(timezone=True), nullable=True),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('actor', sa.String(), nullable=False),
     sa.Column('demo', sa.Boolean(), server_default=sa.text('false'), nullable=False),
@@ -692,6 +701,10 @@ def downgrade() -> None:
     op.drop_index('drafts_by_run', table_name='drafts')
     op.drop_table('drafts')
     op.drop_index(op.f('ix_deals_org_id'), table_name='deals')
+    op.drop_index('deals_listed', table_name='deals')
+    op.drop_index('deals_by_value', table_name='deals')
+    op.drop_index('deals_by_import', table_name='deals')
+    op.drop_index('deals_by_updated', table_name='deals')
     op.drop_index('deals_by_status', table_name='deals')
     op.drop_index('deals_by_owner', table_name='deals')
     op.drop_index('deals_by_expected', table_name='deals')
@@ -708,6 +721,8 @@ def downgrade() -> None:
     op.drop_table('user_sessions')
     op.drop_index('runs_runnable', table_name='runs', postgresql_where=sa.text("state IN ('queued', 'waiting')"))
     op.drop_index('runs_leased', table_name='runs', postgresql_where=sa.text("state = 'running'"))
+    op.drop_index('runs_by_replay', table_name='runs', postgresql_where=sa.text("replay_of IS NOT NULL"))
+    op.drop_index('runs_by_cause', table_name='runs', postgresql_where=sa.text("cause_kind = 'run'"))
     op.drop_index('runs_by_state', table_name='runs')
     op.drop_index('runs_by_schedule', table_name='runs')
     op.drop_index('runs_by_name', table_name='runs')

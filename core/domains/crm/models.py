@@ -79,6 +79,10 @@ class Deal(Base):
         Index("deals_by_closed", "closed_at"),
         Index("deals_by_created", "opened_at"),
         Index("deals_by_account", "account_id"),
+        Index("deals_by_updated", "updated_at"),
+        Index("deals_by_import", "import_id"),
+        Index("deals_by_value", "status", text("(coalesce(value_minor, 0)) DESC"), text("id DESC")),
+        Index("deals_listed", text("(coalesce(last_activity_at, created_at)) DESC"), text("id DESC")),
     )
 
     id: Mapped[Id]
@@ -90,6 +94,8 @@ class Deal(Base):
     account_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("accounts.id", ondelete="SET NULL"))
     owner_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("owners.id", ondelete="SET NULL"))
     stage_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("stages.id"))
+    furthest_stage_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("stages.id", ondelete="SET NULL"))
+    """The furthest open stage it is known to have reached; kept when it is won or lost. None: not known."""
     status: Mapped[str]
     product: Mapped[str | None]
     contact_name: Mapped[str | None]
@@ -122,6 +128,8 @@ class StageChange(Base):
     deal_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("deals.id", ondelete="CASCADE"))
     from_stage_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("stages.id", ondelete="SET NULL"))
     to_stage_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("stages.id", ondelete="CASCADE"))
+    from_since: Mapped[Instant | None]
+    """When it had entered the stage it left; None when that is not known."""
     at: Mapped[Instant]
     actor: Mapped[str]
     demo: Mapped[Demo]
