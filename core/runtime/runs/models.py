@@ -69,6 +69,8 @@ class Run(Base):
         Index("runs_by_state", "state", text("id DESC")),
         Index("runs_by_schedule", "schedule_id", text("id DESC")),
         Index("runs_by_created", text("created_at DESC")),
+        Index("runs_by_replay", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
+        Index("runs_by_cause", "cause_id", text("id DESC"), postgresql_where=text("cause_kind = 'run'")),
     )
 
     id: Mapped[Id]
