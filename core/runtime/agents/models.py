@@ -56,7 +56,7 @@ class ModelCall(Base):
     prompt: Mapped[str]
     """Prompt file and version, e.g. report@3."""
     outcome: Mapped[str]
-    """ok, repaired, rejected, refused, overloaded, rate_limited, spend_cap, timed_out, cut, malformed, failed."""
+    """See `core.runtime.agents.outcomes`."""
     input_tokens: Mapped[int] = mapped_column(server_default=text("0"))
     output_tokens: Mapped[int] = mapped_column(server_default=text("0"))
     cost_microusd: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
