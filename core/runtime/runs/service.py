@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
-from core.kit import clock, db
+from core.kit import db
 from core.kit.actor import SYSTEM, Actor
 from core.runtime.events import service as events
 from core.runtime.orgs.models import AGENCY_ID
@@ -208,30 +208,34 @@ def replay(session: Session, run_id: int, by: Actor, payload: Mapping[str, Any] 
     return made.run_id
 
 
+_RECORD_SKIPPED = text("""
+    INSERT INTO runs (org_id, kind, name, key, queue, state, reason, cause_kind, cause_id, cause_label, schedule_id, due_at,
+        finished_at)
+    SELECT CAST(:org_id AS uuid), :kind, :name, slot.key, :queue, 'cancelled', :reason, 'schedule', :schedule_id, 'schedule',
+        :schedule_id, slot.due_at, clock_timestamp()
+    FROM unnest(CAST(:keys AS text[]), CAST(:due_at AS timestamptz[])) AS slot (key, due_at)
+    ON CONFLICT ON CONSTRAINT runs_key DO NOTHING
+    RETURNING id
+""")
+
+
 def record_skipped(
-    session: Session, kind: str, name: str, key: str, reason: Reason, *, schedule_id: int, due_at: datetime, org_id: UUID
-) -> bool:
-    """Write down a slot that will not run (missed or coalesced), so that it is seen. False when the slot was already there."""
-    at = clock.now()
-    statement = (
-        insert(Run)
-        .values(
-            org_id=org_id,
-            kind=kind,
-            name=name,
-            key=key,
-            queue=handlers.get(kind).queue,
-            state=RunState.CANCELLED,
-            reason=reason,
-            cause_kind="schedule",
-            cause_id=schedule_id,
-            cause_label="schedule",
-            schedule_id=schedule_id,
-            due_at=due_at,
-            created_at=at,
-            finished_at=at,
-        )
-        .on_conflict_do_nothing(constraint="runs_key")
-        .returning(Run.id)
-    )
-    return session.execute(statement).scalar_one_or_none() is not None
+    session: Session, kind: str, name: str, slots: Mapping[str, datetime], reason: Reason, *, schedule_id: int, org_id: UUID
+) -> int:
+    """Write down slots (key to due time) that will not run: missed or coalesced. Returns how many were not there already.
+
+    One statement for any number, since after an outage of days there are thousands.
+    """
+    if not slots:
+        return 0
+    params = {
+        "org_id": org_id,
+        "kind": kind,
+        "name": name,
+        "queue": handlers.get(kind).queue.value,
+        "reason": reason.value,
+        "schedule_id": schedule_id,
+        "keys": list(slots),
+        "due_at": list(slots.values()),
+    }
+    return len(session.execute(_RECORD_SKIPPED, params).all())
