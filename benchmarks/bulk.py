@@ -39,9 +39,10 @@ _CHANGES = """
     WHERE d.stage_id <> t.lo
 """
 _RUNS = """
-    INSERT INTO runs (org_id, kind, name, queue, state, reason, attempts, cause_kind, cause_label, schedule_id, due_at, created_at,
-        started_at, finished_at, run_after, cost_microusd, tokens, output)
-    SELECT s.org_id, s.kind, s.name, 'agents', CASE WHEN n %% 25 = 0 THEN 'failed' WHEN n %% 60 = 1 THEN 'cancelled' ELSE 'succeeded' END,
+    INSERT INTO runs (org_id, kind, name, queue, state, reason, attempts, cause_kind, cause_label, schedule_id, due_at,
+        created_at, started_at, finished_at, run_after, cost_microusd, tokens, output)
+    SELECT s.org_id, s.kind, s.name, 'agents',
+        CASE WHEN n %% 25 = 0 THEN 'failed' WHEN n %% 60 = 1 THEN 'cancelled' ELSE 'succeeded' END,
         CASE WHEN n %% 25 = 0 THEN 'error' WHEN n %% 60 = 1 THEN 'missed' END, 1, 'schedule', 'schedule', s.id, at, at, at,
         at + (n %% 90) * interval '1 second', at, (n %% 40) * 1000, (n %% 40) * 200, '{"text": "", "composer": "template"}'::jsonb
     FROM generate_series(1, %(runs)s) n
