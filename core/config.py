@@ -4,6 +4,7 @@ A missing optional key turns that connector off or to dry run; `ops doctor` says
 """
 
 import json
+import os
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,10 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("DATABASE_ADMIN_URL", "OPS_DATABASE_ADMIN_URL")
     )
     redis_url: str | None = Field(default=None, validation_alias=AliasChoices("REDIS_URL", "OPS_REDIS_URL"))
+
+    postgres_port: int | None = None
+    valkey_port: int | None = None
+    procfile: Path = Path("Procfile")
 
     # faces
     bind_host: str = "127.0.0.1"
@@ -54,6 +59,7 @@ class Settings(BaseSettings):
     )
     model: str = "claude-sonnet-5"
     model_call_deadline_s: float = 90.0
+    model_backoff_s: float = 1.0
     run_budget_usd: float = 1.0
     run_budget_tokens: int = 50_000
     day_budget_usd: float = 20.0
@@ -70,20 +76,36 @@ class Settings(BaseSettings):
         return self.state_dir / RUNTIME_FILE
 
 
-def _from_runtime_file(settings: Settings) -> dict[str, Any]:
+def started_at_tick(pid: int) -> int | None:
+    """When this process started, in ticks since boot, to tell it from a later one with the same number; None when it is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return int(file.read().rsplit(")", 1)[1].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def running_app(settings: Settings) -> dict[str, Any]:
+    """What the `ops up` that runs on this state folder says of itself; empty when none does (a dead one's file is ignored)."""
     try:
         data = json.loads(settings.runtime_file.read_text())
-    except (OSError, ValueError):
+        os.kill(data["pid"], 0)
+        alive = started_at_tick(data["pid"]) == data.get("pid_tick")
+    except PermissionError:
+        return {}  # another user's
+    except (OSError, ValueError, KeyError, TypeError):
         return {}
-    return {k: data[k] for k in ("database_url", "database_admin_url", "redis_url") if data.get(k)}
+    return data if alive else {}
 
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The process's settings; URLs not set in the environment come from a running `ops up`."""
+    """The process's settings; what the environment leaves open comes from a running `ops up`."""
     settings = Settings()
-    if settings.database_url and settings.redis_url:
-        return settings
-    found = _from_runtime_file(settings)
-    missing = {k: v for k, v in found.items() if getattr(settings, k) is None}
-    return settings.model_copy(update=missing)
+    found = running_app(settings)
+    wanted = [k for k in ("web_port", "gateway_port") if k not in settings.model_fields_set]
+    if settings.redis_url is None:
+        wanted.append("redis_url")
+    if settings.database_url in (None, found.get("database_url")):  # never the address of one database with the owner of another
+        wanted += [k for k in ("database_url", "database_admin_url") if getattr(settings, k) is None]
+    return settings.model_copy(update={k: found[k] for k in wanted if found.get(k)})
