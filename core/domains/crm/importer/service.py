@@ -150,7 +150,7 @@ def _plan(session: Session, source: Source, options: Options, org_id: UUID) -> _
 def _title(deal: ParsedDeal) -> str:
     """A title for a deal whose source has none: its account and product, else its product and id."""
     parts = [p for p in (deal.account, deal.product) if p]
-    if deal.account is None:
+    if parts and deal.account is None:
         parts.append(deal.external_id)
     return " · ".join(parts) if parts else f"Deal {deal.external_id}"
 
