@@ -21,8 +21,9 @@ from core.kit.embedded.process import die_with_parent, free_port, secret, stop, 
 
 OWNER_ROLE = "ops_owner"
 DATABASE = "ops"
-_USERNS = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--"]
-_NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--"]
+# both changes of user clear the parent-death signal, so it is set again behind them
+_USERNS = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", "setpriv", "--pdeathsig=KILL", "--"]
+_NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--pdeathsig=KILL", "--"]
 
 
 def _binaries() -> Path:
@@ -81,12 +82,17 @@ class Postgres:
 
     def start(self) -> None:
         """Start it and wait until it answers; the first time, create the cluster, the roles and the database."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it and return at once. Started again, it keeps its port."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._prefix = self._choose_prefix()
         if not (self.data / "PG_VERSION").exists():
             self._initdb()
         self._drop_stale_pid()
-        self.port = free_port(self.preferred_port)
+        self.port = self.port or free_port(self.preferred_port)
         options = {
             "listen_addresses": "127.0.0.1", "port": str(self.port), "unix_socket_directories": "", "max_connections": "120",
             "shared_buffers": "128MB", "password_encryption": "scram-sha-256", **self.settings,
@@ -98,7 +104,11 @@ class Postgres:
             self.process = subprocess.Popen(
                 argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent
             )
-        wait_until(self._answers, self.process, "PostgreSQL", self.log)
+
+    def wait(self) -> None:
+        """Wait until it answers, and make the app's role and database when they are missing. Raises Unavailable."""
+        if self.process:
+            wait_until(self._answers, self.process, "PostgreSQL", self.log)
         self._ensure_roles()
 
     def stop(self) -> None:
@@ -150,10 +160,10 @@ class Postgres:
         with contextlib.suppress(OSError, ValueError, IndexError):
             pid = int(pid_file.read_text().split()[0])
             try:
-                command = Path(f"/proc/{pid}/cmdline").read_bytes()
+                ours = Path(f"/proc/{pid}/cwd").readlink() == self.data
             except OSError:
-                command = b""
-            if b"postgres" not in command:
+                ours = False
+            if not ours:
                 pid_file.unlink()
 
     def _answers(self) -> bool:

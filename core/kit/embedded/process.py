@@ -14,6 +14,7 @@ from pathlib import Path
 from core.errors import OpsError, Unavailable
 
 _PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None)
 
 
 def free_port(preferred: int | None = None) -> int:
@@ -44,9 +45,12 @@ def secret(path: Path) -> str:
 
 
 def die_with_parent() -> None:
-    """In a child before exec: end when the parent ends, also on its kill -9 (Linux prctl)."""
+    """In a child before exec: end when the thread that started it ends, also on a kill -9 of its process (Linux prctl).
+
+    A change of user or user namespace clears it: those prefixes carry `setpriv --pdeathsig` behind the change.
+    """
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def stop(process: subprocess.Popen[bytes], gentle: signal.Signals, wait_s: float) -> None:

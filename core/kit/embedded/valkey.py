@@ -51,8 +51,13 @@ class Valkey:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
+        self.launch()
+        self.wait()
+
+    def launch(self) -> None:
+        """Start it and return at once. Started again, it keeps its port."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.port = free_port(self.preferred_port)
+        self.port = self.port or free_port(self.preferred_port)
         config = self.folder / "valkey.conf"
         # the password goes in a file, since everybody can read a command line
         config.write_text(f"requirepass {secret(self.folder / 'valkey.secret')}\n")
@@ -65,7 +70,11 @@ class Valkey:
             self.process = subprocess.Popen(
                 argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent
             )
-        wait_until(self._answers, self.process, "Valkey", self.log)
+
+    def wait(self) -> None:
+        """Wait until it answers. Raises Unavailable."""
+        if self.process:
+            wait_until(self._answers, self.process, "Valkey", self.log)
 
     def stop(self) -> None:
         """Let it write its file and end."""

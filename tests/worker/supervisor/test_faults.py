@@ -1,0 +1,227 @@
+"""Real `ops up` with stand-in processes: what must hold when it is stopped, killed, started twice, or loses a child."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from worker.supervisor import guardian
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+ROOT = Path(__file__).resolve().parents[3]
+PROCFILE = Path(__file__).with_name("Procfile.test")
+GONE_WITHIN_S = 10.0
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """Wait until `what()` is true, and return it."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {seconds} s")
+
+
+class Up:
+    """One `ops up` on its own state folder."""
+
+    def __init__(self, state: Path, prefix: tuple[str, ...] = (), **env: str) -> None:
+        self.state = state
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("OPS_") and not k.endswith("_URL")}
+        self.env = {**kept, "OPS_STATE_DIR": str(state), "OPS_PROCFILE": str(PROCFILE), **env}
+        self.argv = [*prefix, str(Path(sys.executable).parent / "ops"), "up", "--no-demo"]
+        self.log = state.with_suffix(".log")
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(self.argv, env=self.env, stdout=log, stderr=log, cwd=ROOT)
+
+    def runtime(self) -> dict:
+        try:
+            return json.loads((self.state / "runtime.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def ready(self) -> "Up":
+        def is_ready() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            return bool(self.runtime().get("ready"))
+
+        wait_for(is_ready, 60)
+        return self
+
+    def pid_of(self, name: str) -> int | None:
+        return next((p["pid"] for p in self.runtime()["processes"] if p["name"] == name), None)
+
+    def alive(self) -> list[guardian.Found]:
+        return list(guardian.find(guardian.MARK, str(self.state), str(self.state)))
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(15)
+
+
+@pytest.fixture
+def state() -> Iterator[Path]:
+    """A state folder that every user of this machine can reach; whatever still runs on it in the end is killed."""
+    folder = Path(tempfile.mkdtemp(prefix="ops-up-"))
+    folder.chmod(0o755)
+    yield folder / "state"
+    for left in guardian.find(guardian.MARK, str(folder / "state"), str(folder / "state")):
+        guardian.kill(left.pid, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def seconds_until_gone(up: Up) -> float:
+    began = time.monotonic()
+    wait_for(lambda: not up.alive(), 20)
+    return time.monotonic() - began
+
+
+def test_everything_ends_after_ctrl_c(state: Path) -> None:
+    up = Up(state).ready()
+    assert len(up.alive()) > 8  # web, gateway, worker and its horse, clock and its horse, postgres' own, valkey
+    began = time.monotonic()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(GONE_WITHIN_S) == 0
+    assert not up.alive()
+    assert time.monotonic() - began < GONE_WITHIN_S
+    assert not (state / "runtime.json").exists()
+    assert "stopped" in up.log.read_text()
+
+
+def test_everything_ends_after_kill_9_and_the_next_start_works(state: Path) -> None:
+    up = Up(state).ready()
+    port = up.runtime()["database_url"].rsplit(":", 1)[1]
+    with psycopg.connect(up.runtime()["database_admin_url"], autocommit=True) as connection:
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    up.process.kill()
+    up.process.wait()
+    # started at once, while the first one's processes may still be ending
+    again = Up(state).ready()
+    try:
+        assert again.runtime()["database_url"].rsplit(":", 1)[1] == port
+        with psycopg.connect(again.runtime()["database_admin_url"]) as connection:
+            assert connection.execute("SELECT answer FROM kept").fetchone() == (42,)
+        again.process.kill()
+        again.process.wait()
+        assert seconds_until_gone(again) < GONE_WITHIN_S
+    finally:
+        again.end()
+
+
+def test_kill_9_of_supervisor_and_guardian_at_once_leaves_no_store_and_the_next_start_cleans_up(state: Path) -> None:
+    up = Up(state).ready()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and f"guardian.py\0{state}\0".encode() in _cmdline(process):
+            os.kill(int(process.name), signal.SIGKILL)
+    up.process.kill()
+    up.process.wait()
+    wait_for(lambda: not [f for f in up.alive() if f.store])
+    again = Up(state).ready()
+    marked = {f.pid for f in again.alive()}
+    again.end()
+    assert marked
+    assert not again.alive()
+
+
+def _cmdline(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_second_start_on_the_same_state_folder_refuses_with_a_sentence(state: Path) -> None:
+    up = Up(state).ready()
+    try:
+        second = subprocess.run(up.argv, env=up.env, cwd=ROOT, capture_output=True, text=True, timeout=30)
+        assert second.returncode == 1
+        assert f"already runs on the state folder {state} (process {up.process.pid}" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert up.runtime()["pid"] == up.process.pid
+    finally:
+        up.end()
+
+
+def test_killed_children_and_stores_come_back_on_the_same_address(state: Path) -> None:
+    up = Up(state).ready()
+    try:
+        before = up.runtime()
+        horses = [f.pid for f in guardian.find("OPS_SUPERVISED_AS", f"{state}#worker-interactive-1")]
+        for name in ("worker-interactive-1", "postgres", "valkey", "web"):
+            pid = up.pid_of(name)
+            assert pid
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda n=name, p=pid: up.pid_of(n) not in (None, p) and _state(up, n) == "running")
+        after = up.runtime()
+        assert len(horses) == 2
+        assert not set(horses) & {f.pid for f in up.alive()}, "the killed worker's horse still lives"
+        assert [after[k] for k in ("database_url", "redis_url", "web_port")] == [
+            before[k] for k in ("database_url", "redis_url", "web_port")
+        ]
+        assert [p["restarts"] for p in after["processes"] if p["name"] == "worker-interactive-1"] == [1]
+    finally:
+        up.end()
+
+
+def _state(up: Up, name: str) -> str:
+    return next(p["state"] for p in up.runtime()["processes"] if p["name"] == name)
+
+
+def test_a_child_that_keeps_failing_is_started_again_ever_more_slowly(state: Path, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    script = tmp_path / "fails.py"
+    script.write_text(f"import time; open({str(marks)!r}, 'a').write(f'{{time.monotonic()}}\\n'); raise SystemExit(3)")
+    procfile = tmp_path / "Procfile"
+    procfile.write_text(f"fails: python -S {script}\n")
+    up = Up(state, OPS_PROCFILE=str(procfile))
+    try:
+        wait_for(lambda: marks.exists() and len(marks.read_text().splitlines()) >= 5, 60)
+        times = [float(t) for t in marks.read_text().splitlines()]
+        gaps = [b - a for a, b in pairwise(times)]
+        assert gaps[1] > 0.35
+        assert gaps[3] > 1.5
+        assert "fails ended with code 3" in up.log.read_text()
+    finally:
+        up.end()
+
+
+def test_a_child_that_will_not_end_is_killed_in_time(state: Path, tmp_path: Path) -> None:
+    procfile = tmp_path / "Procfile"
+    script = tmp_path / "stubborn.py"
+    script.write_text(
+        "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf', flush=True)\ntime.sleep(600)"
+    )
+    procfile.write_text(f"stubborn: python {script}\n")
+    up = Up(state, OPS_PROCFILE=str(procfile)).ready()
+    wait_for(lambda: "deaf" in up.log.read_text())
+    began = time.monotonic()
+    up.process.send_signal(signal.SIGTERM)
+    up.process.wait(GONE_WITHIN_S)
+    assert time.monotonic() - began < GONE_WITHIN_S
+    assert not up.alive()
+    assert "did not end in time" in up.log.read_text()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
+def test_an_ordinary_user_can_start_it_and_kill_9_ends_everything(state: Path) -> None:
+    state.parent.chmod(0o777)
+    nobody = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
+    up = Up(state, prefix=nobody, HOME=str(state.parent), PYTHONDONTWRITEBYTECODE="1").ready()
+    assert Path(f"/proc/{up.pid_of('postgres')}").stat().st_uid != 0
+    up.process.kill()
+    up.process.wait()
+    assert seconds_until_gone(up) < GONE_WITHIN_S
