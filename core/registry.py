@@ -3,7 +3,16 @@
 from functools import lru_cache
 from importlib import import_module
 
-ROOMS: tuple[str, ...] = ("core.runtime.runs.probes",)
+ROOMS: tuple[str, ...] = (
+    "core.runtime.runs.probes",
+    "core.domains.clients.facts",
+    "core.domains.delivery.facts",
+    "core.domains.delivery.flow_facts",
+    "core.domains.automations.facts",
+    "core.domains.delivery.jobs",
+    "core.domains.reports.jobs",
+    "core.domains.drafts.jobs",
+)
 """Modules whose import registers something. Each must be import-light: no pandas, no model SDK at the top."""
 
 

@@ -85,6 +85,21 @@ def counts(session: Session, start: datetime, end: datetime) -> DeploymentCounts
     return DeploymentCounts(row[0], row[1], row[2], row[3])
 
 
+def by_client(session: Session, start: datetime, end: datetime) -> dict[int, DeploymentCounts]:
+    """Deployments in [start, end) by outcome for each client that had any, by client id."""
+    number = func.count()
+    statement: Any = (
+        select(
+            Deployment.client_id, number, number.filter(Deployment.status == DeploymentStatus.SUCCEEDED),
+            number.filter(Deployment.status == DeploymentStatus.FAILED),
+            number.filter(Deployment.status == DeploymentStatus.ROLLED_BACK),
+        )
+        .where(Deployment.at >= start, Deployment.at < end, Deployment.client_id.is_not(None))
+        .group_by(Deployment.client_id)
+    )  # fmt: skip
+    return {r[0]: DeploymentCounts(*r[1:]) for r in session.execute(statement)}
+
+
 @dataclass(frozen=True, slots=True)
 class TroubledClient:
     """A client whose deployments failed repeatedly."""

@@ -229,6 +229,11 @@ def entered(session: Session, status: TicketStatus, start: datetime, end: dateti
     return _page(session, statement.order_by(changes.c.at.desc(), Ticket.id).limit(limit), now)
 
 
+def closed(session: Session, start: datetime, end: datetime, now: datetime, limit: int = 50) -> TicketPage:
+    """Builds completed in [start, end), the latest first."""
+    return entered(session, TicketStatus.CLOSED, start, end, now, limit)
+
+
 def created_between(session: Session, start: datetime, end: datetime, now: datetime, limit: int = 50) -> TicketPage:
     """Tickets submitted in [start, end), the latest first."""
     statement = select(*_COLUMNS).where(Ticket.created_at >= start, Ticket.created_at < end)

@@ -79,6 +79,11 @@ def of_run(session: Session, run_id: int, limit: int = 200) -> list[DraftRow]:
     return [DraftRow(*r) for r in session.execute(_rows().where(Draft.run_id == run_id).order_by(Draft.id).limit(limit))]
 
 
+def count_of_run(session: Session, run_id: int) -> int:
+    """How many drafts a run wrote; those a person had decided on before are not its own."""
+    return session.scalar(select(func.count()).where(Draft.run_id == run_id)) or 0
+
+
 def about(session: Session, subject_type: str, subject_id: int, limit: int = 20) -> list[DraftRow]:
     """Drafts about one deal, ticket or client, newest first."""
     statement = _rows().where(Draft.subject_type == subject_type, Draft.subject_id == subject_id)

@@ -197,3 +197,11 @@ _CHAIN = text("""
 def cause_chain(session: Session, event_id: int) -> list[CauseLink]:
     """What led to an event: its first known cause first, the event itself last. Empty when there is no such event."""
     return [CauseLink(*r) for r in session.execute(_CHAIN, {"event_id": event_id, "most": _MAX_LINKS})]
+
+
+def subjects_since(session: Session, type: str, subject_type: str, since: datetime) -> set[int]:
+    """Ids of the subjects such an event was published about since then, so that nobody is told twice."""
+    statement = select(Event.subject_id).where(
+        Event.type == type, Event.subject_type == subject_type, Event.created_at >= since, Event.subject_id.is_not(None)
+    )
+    return {i for i in session.scalars(statement) if i is not None}

@@ -1,0 +1,87 @@
+"""Monthly client reports: written by the agent, reviewed by Dan, sent by nobody yet."""
+
+from collections.abc import Callable
+
+from core.domains.automations import queries as automations
+from core.domains.automations.queries import ClientUse
+from core.domains.delivery import deployments
+from core.domains.reports import rules, service
+from core.kit.dates import Period, midnight, month_before
+from core.runtime.agents.specs import Intent, JobSpec, Production, register
+
+
+def write_reports(production: Production) -> dict[str, int]:
+    """One report per client with a deployed automation, each a step of the run. Returns {"reports", "kept"}.
+
+    "kept" counts clients whose report for the month a person has decided on already: it stays as it is.
+    """
+    run, when = production.run, production.when
+    period = month_before(when.today)
+    with run.transaction() as session:
+        found = automations.by_client(
+            session, period.first, period.last, existing_before=midnight(when.today.replace(day=1), when.zone)
+        )
+        deployed = deployments.by_client(session, *period.bounds(when.zone))
+    written = 0
+    for done, use in enumerate(found):
+        run.progress(done / len(found), f"Report for {use.client.name}")
+        written += run.step_outside(
+            f"report:{use.client.id}",
+            _writing(production, use, period, _made(deployed, use)),
+            label=f"Report for {use.client.name}",
+        )
+    return {"reports": written, "kept": len(found) - written}
+
+
+def _made(deployed: dict[int, deployments.DeploymentCounts], use: ClientUse) -> int:
+    mine = deployed.get(use.client.id)
+    return mine.succeeded if mine else 0
+
+
+def _writing(production: Production, use: ClientUse, period: Period, deployed: int) -> Callable[[], int]:
+    def work() -> int:
+        """Write, then save; saving again after a crash between the two replaces the same row."""
+        facts = rules.facts(use, period, deployed)
+        content, _ = production.writer.write(
+            "The monthly performance report for one client: what its automations did, how reliably, and what that saved.",
+            facts,
+            rules.template(use),
+        )
+        new = service.NewReport(
+            client_id=use.client.id,
+            org_id=use.client.org_id,
+            client=use.client.name,
+            period_start=period.first,
+            period_end=period.last,
+            content=content,
+            email_subject=rules.email_subject(use, period),
+            email_body=rules.email_body(use, period),
+            metrics=rules.metrics(use, deployed),
+        )
+        with production.run.transaction() as session:
+            _, saved = service.save(session, new, production.run.actor, run_id=production.run.run_id)
+        return int(saved)
+
+    return work
+
+
+register(
+    JobSpec(
+        name="monthly-client-reports",
+        title="Monthly Client Reports",
+        department="delivery",
+        agent="Delivery AI",
+        cron="0 9 1 * *",
+        task="""Write last month's performance report for every active client with at least one deployed automation.
+1. Take the deployments and the run data of the month.
+2. Sum up how the automations did: how many are active, how many tasks they completed.
+3. Estimate the hours saved at 2 minutes a task, and say that this is assumed.
+4. Draft the mail to the client that the report goes out with.
+5. Save each report for Dan's review; nothing is sent before he approves it.""",
+        sections=("automations.month", "delivery.deploy_health"),
+        event_type="monthly_reports",
+        intents=(Intent("slack", "#delivery", "[[produced.reports]] monthly reports ready for review"),),
+        produce=write_reports,
+        timeout_s=1800,
+    )
+)
