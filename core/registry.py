@@ -5,6 +5,7 @@ from importlib import import_module
 
 ROOMS: tuple[str, ...] = (
     "core.runtime.runs.probes",
+    "core.runtime.agents.jobs",
     "core.domains.clients.facts",
     "core.domains.delivery.facts",
     "core.domains.delivery.flow_facts",

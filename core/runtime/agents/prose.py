@@ -217,6 +217,20 @@ def _segment_markdown(segment: Segment, link: Callable[[str], str] | None) -> st
     return (" " if lead else "") + words + (" " if tail else "")
 
 
+_DRAFT_MARKUP = re.compile(r"([\\`*_\[\]<>|$~])")
+
+
+def filled(text: str, facts: Iterable[Citable] | Mapping[str, Citable]) -> str:
+    """Markdown with every citation replaced by what it shows, escaped; headings, lists and emphasis stay. For drafts."""
+    known = by_key(facts)
+
+    def shown(match: re.Match[str]) -> str:
+        fact = known.get(match[1].strip())
+        return _DRAFT_MARKUP.sub(r"\\\1", fact.shown) if fact else UNKNOWN
+
+    return CITATION.sub(shown, text)
+
+
 def first_sentence(text: str, facts: Iterable[Citable] | Mapping[str, Citable], limit: int = 200) -> str:
     """The report's first sentence as people read it, for lists and events; at most `limit` characters."""
     for line in lines(text):

@@ -31,10 +31,11 @@ def request_tokens(request: Request) -> int:
 
 def line(fact: Fact) -> str:
     """`key | label | shown`, in one line, unable to end the sheet it stands in."""
-    return f"{fact.key} | {_cell(fact.label, 80)} | {_cell(fact.shown, 130)}"
+    return f"{fact.key} | {cell(fact.label, 80)} | {cell(fact.shown, 130)}"
 
 
-def _cell(text: str, limit: int) -> str:
+def cell(text: str, limit: int) -> str:
+    """A text as one cell of the sheet: cleaned, without | < >, at most `limit` characters."""
     flat = clean(text).replace("|", "/").replace("<", "‹").replace(">", "›")
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
 
@@ -71,7 +72,7 @@ def build(sections: Sequence[Section], room: int, first: Sequence[str] = ()) -> 
     for section in sections:
         shown = [line(f) for f in section.facts if (section.key, f.key) in chosen]
         missing = len(section.facts) - len(shown)
-        parts.append(f"## {section.key}: {_cell(section.title, 100)}")
+        parts.append(f"## {section.key}: {cell(section.title, 100)}")
         parts += shown or ["(no facts)" if not section.facts else "(none shown)"]
         if missing:
             left_out[section.key] = missing
@@ -80,7 +81,7 @@ def build(sections: Sequence[Section], room: int, first: Sequence[str] = ()) -> 
 
 
 def _frame(section: Section) -> int:
-    return tokens(section.key + _cell(section.title, 100)) + 30
+    return tokens(section.key + cell(section.title, 100)) + 30
 
 
 def _by_priority(sections: Sequence[Section], wanted: frozenset[str]) -> list[tuple[Section, Fact]]:
