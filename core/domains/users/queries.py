@@ -92,6 +92,11 @@ def find(session: Session, who: int | str) -> User:
     return user
 
 
+def has_password(session: Session, user_id: int) -> bool:
+    """Whether the person has set a password."""
+    return session.execute(select(User.password_hash.is_not(None)).where(User.id == user_id)).scalar_one_or_none() is True
+
+
 def names(session: Session) -> Mapping[int, str]:
     """Everybody's name by id, for lists that show who did something."""
     rows = session.execute(select(User.id, User.name)).all()

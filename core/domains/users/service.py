@@ -15,6 +15,8 @@ from core.domains.users.queries import CurrentUser
 from core.domains.users.signin import (
     SignIn,
     create_login_link,
+    judge,
+    open_session,
     redeem_link,
     resolve_session,
     revoke_links,
@@ -29,9 +31,9 @@ from core.runtime.events import service as events
 from core.runtime.orgs.models import AGENCY_ID
 
 __all__ = [
-    "ApiCaller", "CurrentUser", "NewKey", "SignIn", "add", "authenticate_key", "create_key", "create_login_link", "disable",
-    "enable", "ensure_first_admin", "redeem_link", "resolve_session", "revoke_key", "revoke_sessions", "set_password",
-    "set_role", "sign_in", "sign_out", "sweep",
+    "ApiCaller", "CurrentUser", "NewKey", "SignIn", "add", "authenticate_key", "change_password", "create_key",
+    "create_login_link", "disable", "enable", "ensure_first_admin", "redeem_link", "resolve_session", "revoke_key",
+    "revoke_sessions", "set_password", "set_role", "sign_in", "sign_out", "sweep",
 ]  # fmt: skip
 
 _ADMINS_LOCK = 7210002
@@ -113,6 +115,24 @@ def set_password(session: Session, who: int | str, password: str, *, by: Actor =
     session.flush()
     revoke_sessions(session, user.id)
     _tell(session, "user.password_set", f"{by.label} set a new password for {user.name}.", user.id, by)
+
+
+def change_password(session: Session, user_id: int, current: str, new: str, *, user_agent: str | None = None) -> SignIn:
+    """A person sets their own password: the current one must fit if there is one. Signs them in anew, here only.
+
+    Commit whatever comes back. Raises BadInput when the new one is too weak.
+    """
+    user = _locked(session, user_id)
+    if user.password_hash is not None:
+        judged = judge(session, user.email, current, f"own:{user_id}", known_browser=True)
+        if isinstance(judged, SignIn):
+            if judged.throttled:
+                return judged
+            return SignIn(sentence="That is not your current password.", next_step="Try again, or sign in by a one-time link.")
+    who = CurrentUser(user.id, user.name, user.email, Role(user.role))
+    set_password(session, user.id, new, by=who.actor)
+    signed_in, token = open_session(session, user, user_agent, "with a new password")
+    return SignIn(user=signed_in, token=token)
 
 
 def ensure_first_admin(session: Session) -> int:

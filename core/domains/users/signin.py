@@ -74,7 +74,7 @@ def redeem_link(session: Session, token: str, user_agent: str | None = None) -> 
         raise LinkDead
     # a person who came in by link is no guesser: forget wrong passwords for the address
     session.execute(delete(LoginAttempt).where(LoginAttempt.email == user.email))
-    return _open_session(session, user, user_agent, "by a one-time link")
+    return open_session(session, user, user_agent, "by a one-time link")
 
 
 def sign_in(
@@ -92,6 +92,17 @@ def sign_in(
     `source` is where it came from (an IP address, or a known browser's own id); `known_browser` says that this
     browser has signed in to this address before. An unknown address gets the same sentence in the same time.
     """
+    judged = judge(session, email, password, source, known_browser=known_browser, limits=limits)
+    if isinstance(judged, SignIn):
+        return judged
+    current, token = open_session(session, judged, user_agent, "with a password")
+    return SignIn(user=current, token=token)
+
+
+def judge(
+    session: Session, email: str, password: str, source: str, *, known_browser: bool, limits: rules.Limits = rules.LIMITS
+) -> User | SignIn:
+    """The user whom address and password fit, or why not. Counts a wrong guess; commit it."""
     address = rules.looks_like_email(email) or ""
     source = source[:100]
     # one at a time per address and per source, or twenty guesses at once would all pass the count
@@ -110,8 +121,7 @@ def sign_in(
     session.execute(delete(LoginAttempt).where(LoginAttempt.email == address, LoginAttempt.source == source))
     if stored and passwords.outdated(stored):
         user.password_hash = passwords.hash_password(password)
-    current, token = _open_session(session, user, user_agent, "with a password")
-    return SignIn(user=current, token=token)
+    return user
 
 
 def _wait(address: str, limits: rules.Limits) -> SignIn:
@@ -138,7 +148,8 @@ def _count(where: ColumnElement[bool]) -> ColumnElement[int]:
     return func.count().filter(where)
 
 
-def _open_session(session: Session, user: User, user_agent: str | None, how: str) -> tuple[CurrentUser, str]:
+def open_session(session: Session, user: User, user_agent: str | None, how: str) -> tuple[CurrentUser, str]:
+    """A new session for a person who has proved who they are: (the user, the session token)."""
     token = rules.new_token()
     session.add(
         UserSession(
