@@ -1,3 +1,4 @@
+# ruff: noqa: S608  (statements are put together from constants of ours; every value is a bound parameter)
 """From parsed rows to tables: COPY into a temporary table, then a fixed number of set-based statements.
 
 The statements know nothing of files: a CSV import and a page of a Pipedrive pull load through the same ones.
@@ -116,7 +117,7 @@ def apply(session: Session, batch: Batch) -> None:
     for table, column in (("accounts", "account"), ("owners", "owner")):
         session.execute(
             text(
-                f"INSERT INTO {table} (org_id, name) SELECT DISTINCT :org, {column} FROM incoming_deals "  # noqa: S608
+                f"INSERT INTO {table} (org_id, name) SELECT DISTINCT :org, {column} FROM incoming_deals "
                 f"WHERE {column} IS NOT NULL AND outcome IS DISTINCT FROM 'unchanged' "
                 f"ON CONFLICT (org_id, name) DO UPDATE SET demo = false WHERE {table}.demo"
             ),
@@ -151,7 +152,7 @@ SELECT :org, :source, i.external_id, i.title, a.id, o.id, s.id,
 FROM incoming_deals i {_NAMED}
 WHERE i.deal_id IS NULL
 ORDER BY i.line
-"""  # noqa: S608
+"""
 
 _CREATED = """
   FROM incoming_deals i
@@ -189,7 +190,7 @@ INSERT INTO stage_changes (org_id, deal_id, from_stage_id, to_stage_id, from_sin
 SELECT :org, d.id, d.stage_id, s.id, d.stage_since, {_MOVED_AT}, :actor
 FROM incoming_deals i JOIN deals d ON d.id = i.deal_id JOIN stages s ON s.org_id = :org AND s.name = i.stage
 WHERE i.outcome = 'updated' AND d.stage_id <> s.id
-"""  # noqa: S608
+"""
 
 
 def _update_statement(fields: frozenset[str]) -> str:
@@ -214,7 +215,7 @@ def _update_statement(fields: frozenset[str]) -> str:
         "demo = false",
     ]
     return (
-        f"UPDATE deals d SET {', '.join(sets)} FROM incoming_deals i "  # noqa: S608
+        f"UPDATE deals d SET {', '.join(sets)} FROM incoming_deals i "
         "LEFT JOIN accounts a ON a.org_id = :org AND a.name = i.account "
         "LEFT JOIN owners o ON o.org_id = :org AND o.name = i.owner "
         "JOIN stages s ON s.org_id = :org AND s.name = i.stage "
