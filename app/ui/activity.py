@@ -1,0 +1,140 @@
+"""Events for people: their words, their families, and what stands behind one of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from app.auth.current import current_user
+from app.ui import chips, page, table, words
+from app.ui.table import Column, Row, RowId
+from app.ui.words import esc
+from core.errors import NotFound
+from core.kit import db
+from core.kit.db import STAFF
+from core.runtime.events import queries
+from core.runtime.events.queries import EventRow
+
+FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "reports": ("Reports", ("morning_brief", "weekly_report", "pipeline_review", "build_queue_check", "health_check", "agent.")),
+    "runs": ("Runs and jobs", ("run.", "job.", "schedule.")),
+    "deals": ("Deals", ("deal.", "deals.", "lead.")),
+    "builds": ("Builds", ("ticket.", "deployment.", "delivery_review.")),
+    "clients": ("Clients", ("client.", "report.", "automation.")),
+    "drafts": ("Drafts and messages", ("draft.", "content_draft", "content.", "message.")),
+    "system": ("System", ("watchdog.", "clock.", "user.", "key.", "demo.")),
+}
+"""Chip → its word and the event types it stands for; a type that ends in "." is a family."""
+
+ADDRESSES = {
+    "run": "/run?run={}",
+    "deal": "/deal?deal={}",
+    "event": "/activity?event={}",
+}
+COLUMNS = (
+    Column("When", "ago", phone="corner", width="110px"),
+    Column("What happened", "text", phone="first"),
+    Column("Kind", "text", phone="label", width="170px"),
+    Column("Who", "text", phone="label", width="150px"),
+    Column("Client", "text", phone="hide", width="150px"),
+    Column("Priority", "state", phone="hide", width="110px"),
+)
+
+
+def kind_words(type_: str) -> str:
+    """`ticket.deployed` as `Ticket deployed`."""
+    return type_.replace(".", " ").replace("_", " ").capitalize()
+
+
+def family_of(type_: str) -> str | None:
+    """The chip an event type belongs to."""
+    for key, (_, types) in FAMILIES.items():
+        if any(type_ == t or (t.endswith(".") and type_.startswith(t)) for t in types):
+            return key
+    return None
+
+
+def row(event: EventRow) -> Row:
+    """One event of the list."""
+    tone = {"urgent": "red", "high": "amber"}.get(event.priority, "")
+    cells = [
+        table.ago(event.at),
+        event.summary,
+        kind_words(event.type),
+        event.actor,
+        event.org_name,
+        table.chip(event.priority) if event.priority in ("urgent", "high") else None,
+    ]
+    return Row(event.id, cells, event.summary, tone=tone)
+
+
+def choose(event_id: RowId) -> None:
+    """Open an event: it goes to the address."""
+    st.query_params["event"] = str(event_id)
+
+
+def close() -> None:
+    """Forget the event in the address."""
+    st.query_params.pop("event", None)
+
+
+def from_address() -> None:
+    """Draw the drawer when the address names an event. Call it last on the page."""
+    wanted = chips.param("event")
+    if wanted.isdigit() and len(wanted) < 16:
+        _drawer(int(wanted))
+
+
+@st.dialog("Event", position="right", width="large", on_dismiss=close)
+def _drawer(event_id: int) -> None:
+    current_user()
+    try:
+        with db.transaction(STAFF) as session:
+            event = queries.get(session, event_id)
+            causes = queries.cause_chain(session, event_id)
+    except NotFound as error:
+        page.problem(error)
+        return
+    st.html(f'<div class="pg"><h1>{esc(event.summary)}</h1><p>{esc(kind_words(event.type))}</p></div>')
+    parts = [("Who", event.actor), ("When", words.when(event.at)), ("Client", event.org_name)]
+    if event.to_agents:
+        parts.append(("For", ", ".join(event.to_agents)))
+    if event.priority in ("urgent", "high"):
+        parts.append(("Priority", words.state(event.priority).word))
+    st.html('<div class="facts">' + "".join(f"<span><small>{esc(k)}</small><b>{esc(v)}</b></span>" for k, v in parts) + "</div>")
+    _subject(event)
+    page.section("What led to it", "first cause first")
+    st.html(f'<div class="card"><ul class="rows">{"".join(_link(c, event.id) for c in causes)}</ul></div>')
+    if event.payload:
+        page.section("Details")
+        st.html(f'<dl class="kv">{_details(event.payload)}</dl>')
+
+
+def _subject(event: EventRow) -> None:
+    address = ADDRESSES.get(event.subject_type or "")
+    if address and event.subject_id:
+        label = f"Open the {event.subject_type}"
+        st.html(f'<p class="chips"><a href="{esc(address.format(event.subject_id))}">{esc(label)}</a></p>')
+
+
+def _link(cause: queries.CauseLink, own_id: int) -> str:
+    here = cause.kind == "event" and cause.id == own_id
+    target = "" if here else ADDRESSES[cause.kind].format(cause.id)
+    label = esc(cause.summary if cause.kind == "event" else f"{kind_words(cause.name)}, run #{cause.id}")
+    said = f"<b>{label}</b>" if here else f'<a href="{esc(target)}">{label}</a>'
+    mark = page.tag(cause.state) if cause.state else ""
+    return f'<li><span>{said} {mark}</span><small title="{esc(words.when(cause.at))}">{esc(words.ago(cause.at))}</small></li>'
+
+
+def _details(payload: Mapping[str, Any]) -> str:
+    return "".join(f"<dt>{esc(kind_words(str(k)))}</dt><dd>{esc(_value(v))}</dd>" for k, v in payload.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{kind_words(str(k))}: {_value(v)}" for k, v in value.items())
+    if isinstance(value, list):
+        return ", ".join(_value(v) for v in value[:20]) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "–" if value is None else str(value)

@@ -1,0 +1,37 @@
+// What belongs to every page: links inside the app without a reload, the Ctrl+K palette, and a favicon that shows trouble.
+const esc=x=>String(x??'').replace(/[&<>"']/g,c=>'&#'+c.charCodeAt(0)+';');
+export default function({parentElement:root,data,setTriggerValue}){
+ let S=root._C;
+ if(!S){S=root._C={};const box=root.querySelector('.c');
+  box.innerHTML='<dialog aria-label="Go to"><div class="box"><input type="text" role="combobox" aria-expanded="true" aria-controls="l" aria-label="Go to a page, job, run or deal" placeholder="Go to a page, job, run number or deal…" autocomplete="off" spellcheck="false"><div id="l" class="list" role="listbox"></div><p class="foot"><kbd>↑</kbd><kbd>↓</kbd> choose <kbd>Enter</kbd> open <kbd>Esc</kbd> close</p></div></dialog>';
+  const dlg=box.querySelector('dialog'),inp=box.querySelector('input'),list=box.querySelector('.list');S.dlg=dlg;
+  const go=href=>{if(dlg.open)dlg.close();S.set('go',{href,n:Date.now()})};
+  const score=(t,q)=>{t=t.toLowerCase();if(!q)return 1;if(t.startsWith(q))return 3;if(t.includes(' '+q))return 2.5;if(t.includes(q))return 2;let i=0;for(const ch of q){i=t.indexOf(ch,i);if(i<0)return 0;i++}return q.length>2?1:0};
+  S.draw=()=>{const q=inp.value.trim().toLowerCase(),num=/^#?(\d{1,15})$/.exec(q);
+   let items=S.data.items.map(x=>({...x,s:score(x.t,q)})).filter(x=>x.s>0);
+   items.sort((a,b)=>b.s-a.s);
+   if(num)items.unshift({t:'Run #'+num[1],k:'Run',href:'/run?run='+num[1]});
+   if(q.length>1&&!num){const f=S.data.found;if(f&&f.q.toLowerCase()===q)items.push(...f.items);else items.push({t:'Searching deals…',k:'',wait:1})}
+   S.items=items.slice(0,14);S.at=Math.min(S.at||0,Math.max(0,S.items.length-1));
+   list.innerHTML=S.items.length?S.items.map((x,i)=>`<div role="option" id="o${i}" class="${x.wait?'wait':''}" aria-selected="${i===S.at}" data-i="${i}"><span>${esc(x.t)}${x.sub?`<small>${esc(x.sub)}</small>`:''}</span><em>${esc(x.k)}</em></div>`).join(''):'<p class="none">Nothing by that name. Try a job, a deal or a run number.</p>';
+   inp.setAttribute('aria-activedescendant','o'+S.at);list.querySelector('[aria-selected=true]')?.scrollIntoView({block:'nearest'})};
+  S.open=()=>{if(dlg.open)return;inp.value='';S.at=0;S.draw();dlg.showModal();inp.focus()};
+  inp.oninput=()=>{S.at=0;S.draw();clearTimeout(S.deb);const q=inp.value.trim();if(q.length>1&&!/^#?\d+$/.test(q))S.deb=setTimeout(()=>S.set('find',q),160)};
+  inp.onkeydown=e=>{if(e.key==='ArrowDown'||e.key==='ArrowUp'){S.at=((S.at||0)+(e.key==='ArrowDown'?1:-1)+S.items.length)%Math.max(1,S.items.length);S.draw();e.preventDefault()}
+   else if(e.key==='Enter'){const x=S.items[S.at];if(x&&!x.wait)go(x.href);e.preventDefault()}e.stopPropagation()};
+  list.onclick=e=>{const o=e.target.closest('[data-i]');if(o){const x=S.items[o.dataset.i];if(x&&!x.wait)go(x.href)}};
+  list.onmousemove=e=>{const o=e.target.closest('[data-i]');if(o&&+o.dataset.i!==S.at){S.at=+o.dataset.i;S.draw()}};
+  dlg.onclick=e=>{if(e.target===dlg)dlg.close()};
+  S.key=e=>{if((e.ctrlKey||e.metaKey)&&!e.shiftKey&&!e.altKey&&e.key.toLowerCase()==='k'){e.preventDefault();S.open()}};
+  S.click=e=>{const path=e.composedPath();if(path.some(n=>n.dataset?.palette!=null)){e.preventDefault();S.open();return}
+   if(e.defaultPrevented||e.button||e.metaKey||e.ctrlKey||e.shiftKey||e.altKey)return;
+   const a=path.find(n=>n.tagName==='A');if(!a||a.target==='_blank'||a.hasAttribute('download'))return;
+   const h=a.getAttribute('href');if(!h||!h.startsWith('/')||h.startsWith('//')||/^\/(auth|api|app\/static|media|_stcore)\b/.test(h))return;
+   e.preventDefault();go(h)};
+  S.go=e=>go(e.detail);
+  document.addEventListener('keydown',S.key,true);document.addEventListener('click',S.click);document.addEventListener('ops:go',S.go)}
+ S.data=data;S.set=setTriggerValue;if(S.dlg.open)S.draw();
+ const want=data.trouble?'mark-trouble.svg':'mark.svg';
+ for(const l of document.querySelectorAll('link[rel~=icon]'))if(!l.href.endsWith(want)){l.type='image/svg+xml';l.href='/app/static/'+want}
+ return ()=>{document.removeEventListener('keydown',S.key,true);document.removeEventListener('click',S.click);document.removeEventListener('ops:go',S.go);clearTimeout(S.deb);root._C=null}
+}

@@ -1,0 +1,76 @@
+"""Which pages there are, who sees which, and going from one to another."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import parse_qsl, urlsplit
+
+import streamlit as st
+
+PAGES_DIR = Path(__file__).resolve().parents[2] / "pages"
+ADMIN, ENGINEERING, DELIVERY, SALES, MARKETING = "admin", "engineering", "delivery", "sales", "marketing"
+EVERYONE = frozenset({ADMIN, ENGINEERING, DELIVERY, SALES, MARKETING})
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One page: its address, its file in pages/, its name, its icon and its place in the menu; no section means not in the menu."""
+
+    url: str
+    file: str
+    title: str
+    icon: str
+    section: str | None
+    roles: frozenset[str] = EVERYONE
+
+
+PAGES: tuple[Spec, ...] = (
+    Spec("today", "today.py", "Today", "wb_sunny", ""),
+    Spec("agent-jobs", "agent_jobs.py", "Agent jobs", "smart_toy", "Automation"),
+    Spec("runs", "runs.py", "Runs", "list_alt", "Automation"),
+    Spec("run", "run.py", "Run", "play_circle", None),
+    Spec("job", "job.py", "Job", "smart_toy", None),
+)
+"""The one map of pages and roles. A hidden page is not a protected page: each page asks `require` for itself as well."""
+
+JOB_MANAGERS = frozenset({ADMIN, ENGINEERING})
+"""Who may add, edit, pause and switch jobs, and cancel or replay runs."""
+
+
+def allowed(role: str) -> list[Spec]:
+    """The pages a role may open."""
+    return [p for p in PAGES if role in p.roles]
+
+
+def build(role: str) -> dict[str, list[Any]]:
+    """The menu for `st.navigation`; the hidden pages come along so that their addresses work."""
+    menu: dict[str, list[Any]] = {}
+    known: dict[str, Any] = {}
+    for spec in allowed(role):
+        page = st.Page(
+            PAGES_DIR / spec.file,
+            title=spec.title,
+            icon=f":material/{spec.icon}:",
+            url_path=spec.url,
+            default=spec.url == "today",
+            visibility="visible" if spec.section is not None else "hidden",
+        )
+        known[spec.url] = page
+        menu.setdefault(spec.section or "", []).append(page)
+    st.session_state["_pages"] = known
+    return menu
+
+
+def go(href: str) -> NoReturn | None:
+    """Open an address of ours (`/runs?state=failed`) without a reload. An address nobody knows leads nowhere."""
+    parts = urlsplit(href)
+    pages = st.session_state.get("_pages", {})
+    page = pages.get(parts.path.strip("/") or "today")
+    if page is None:
+        st.toast("That page is not part of your menu.")
+        return None
+    # a key given twice keeps both values
+    params: dict[str, Any] = {}
+    for key, value in parse_qsl(parts.query):
+        params.setdefault(key, []).append(value)
+    return st.switch_page(page, query_params={k: v if len(v) > 1 else v[0] for k, v in params.items()})

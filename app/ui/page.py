@@ -1,0 +1,97 @@
+"""The head of a page and the states every page can be in: empty, failed, loading."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import streamlit as st
+
+from app.ui import health, words
+from app.ui.words import esc
+from core.errors import OpsError
+
+
+def head(title: str, question: str, *, crumbs: Sequence[tuple[str, str]] = (), chips: str = "") -> None:
+    """The page's name and the one question it answers. `crumbs` are (label, address); `chips` is HTML made by `words`-safe code."""
+    trail = ""
+    if crumbs:
+        trail = '<div class="crumb">' + " / ".join(f'<a href="{esc(h)}">{esc(t)}</a>' for t, h in crumbs) + "</div>"
+    st.html(f'<div class="pg">{trail}<h1>{esc(title)}{chips}</h1><p>{esc(question)}</p></div>')
+
+
+@contextmanager
+def header(title: str, question: str, *, crumbs: Sequence[tuple[str, str]] = ()) -> Iterator[None]:
+    """The head with the page's actions at its right: draw the buttons inside the `with`."""
+    with st.container(horizontal=True, vertical_alignment="center", key="pagehead", gap="small"):
+        head(title, question, crumbs=crumbs)
+        with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small", key="pageactions"):
+            yield
+
+
+def health_html(known: health.Health) -> str:
+    """The health line: what is wrong, or that nothing is."""
+    tip = " ".join(known.problems) or "Clock, watchdog and workers report in; nothing waits too long."
+    return (
+        f'<a class="side c-{known.tone}" href="/system" title="{esc(tip)}">'
+        f'<i style="background:var(--{known.tone})"></i>{esc(known.text)}</a>'
+    )
+
+
+def tag(state: str, word: str | None = None) -> str:
+    """A state as a chip in HTML."""
+    known = words.state(state)
+    return f'<span class="tag c-{known.tone}">{esc(word or known.word)}</span>'
+
+
+def tile(label: str, value: str, note: str = "", *, tone: str = "", hot: bool = False, href: str | None = None) -> str:
+    """One figure with its comparison; `note` may begin with `[better]`, `[worse]` or be plain. All tiles have one height."""
+    cls = f"tile c-{tone or 'gray'}" + (" hot" if hot else "")
+    inner = f'<span class="l">{esc(label)}</span><b>{esc(value)}</b><div class="d">{note or "&nbsp;"}</div>'
+    if href:
+        return f'<a class="{cls}" href="{esc(href)}">{inner}</a>'
+    return f'<div class="{cls}">{inner}</div>'
+
+
+def tiles(made: Sequence[str]) -> None:
+    """A row of tiles."""
+    st.html(f'<div class="tiles">{"".join(made)}</div>')
+
+
+def change(now: float, before: float, text: str, *, good: str = "up") -> str:
+    """A comparison with the previous period: an arrow and `text`, coloured by whether that direction is good (up or down)."""
+    if now == before:
+        return f"unchanged, {esc(text)}"
+    up = now > before
+    tone = "green" if up == (good == "up") else "red"
+    return f'<em class="c-{tone}">{"↑" if up else "↓"}</em> {esc(text)}'
+
+
+def section(title: str, note: str = "") -> None:
+    """A heading inside the page."""
+    st.html(f'<div class="h2" role="heading" aria-level="2">{esc(title)}{f"<small>{esc(note)}</small>" if note else ""}</div>')
+
+
+def empty(title: str, next_step: str) -> None:
+    """Nothing to show: say so, and what to do next."""
+    st.html(f'<div class="blank"><b>{esc(title)}</b>{esc(next_step)}</div>')
+
+
+def note(text: str, tone: str = "blue", lead: str = "") -> None:
+    """A remark the reader should not miss."""
+    st.html(f'<div class="note c-{tone}">{f"<b>{esc(lead)}</b> " if lead else ""}{esc(text)}</div>')
+
+
+def problem(error: OpsError) -> None:
+    """What went wrong and what to do about it."""
+    note(error.next_step, "red", error.message)
+
+
+def attempt(work: Callable[[], str | None]) -> bool:
+    """Do what a click asks for and say in a toast how it went. False when it was refused; nothing was changed then."""
+    try:
+        said = work()
+    except OpsError as error:
+        st.toast(f"**{error.message}** {error.next_step}", icon=":material/error:")
+        return False
+    if said:
+        st.toast(said, icon=":material/check:")
+    return True

@@ -1,0 +1,164 @@
+"""The keyed table: the product's one list with actions. Rows are matched by id, so a live list never moves under the hand.
+
+    table.show("runs", COLUMNS, rows, label="Runs", on_open=open_run, on_action=act)
+
+`on_open(id)` and `on_action(action, ids)` run before the page's script, as Streamlit callbacks: check the person there.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from app.ui import assets, words
+
+RowId = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`kind`: text, id, state, ago, duration, money, number, bar, strip, toggle or buttons.
+
+    `phone`: where the cell goes below 640 px: first, corner, label (with its name before it), wide or hide.
+    """
+
+    label: str
+    kind: str = "text"
+    phone: str = ""
+    align: str = ""
+    width: str = ""
+    hide_label: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`cells` in the order of the columns, made by the functions below; `name` is what a screen reader says for the row.
+
+    `href` opens that address on click; without it the table's `on_open` is called. `can` lists the bulk actions the row allows.
+    """
+
+    id: RowId
+    cells: Sequence[Any]
+    name: str
+    tone: str = ""
+    href: str | None = None
+    can: Sequence[str] = ()
+
+
+def text(main: object, sub: object = None, href: str | None = None) -> Any:
+    """A text, with a second line or a link."""
+    if sub is None and href is None:
+        return None if main is None else str(main)
+    return {"t": str(main)} | ({} if sub is None else {"sub": str(sub)}) | ({} if href is None else {"href": href})
+
+
+def chip(state: str | None, word: str | None = None, href: str | None = None) -> list[Any] | None:
+    """A state's chip; `word` says it differently."""
+    if state is None:
+        return None
+    known = words.state(state)
+    return [known.tone, word or known.word, known.icon] + ([href] if href else [])
+
+
+def ago(at: datetime | None) -> int | None:
+    """A relative time that keeps itself fresh; the full one is on hover."""
+    return words.ms(at)
+
+
+def duration(seconds: float | None, running_since: datetime | None = None) -> Any:
+    """How long something took; with `running_since` it counts on in the browser."""
+    if running_since is not None:
+        return {"since": words.ms(running_since)}
+    return None if seconds is None else round(seconds * 1000)
+
+
+def bar(percent: float | None, hint: str = "", tone: str = "green") -> list[Any] | None:
+    """A share from 0 to 100 as a small bar with its number."""
+    return None if percent is None else [round(percent, 1), hint, tone]
+
+
+def bit(state: str, hint: str, href: str | None = None) -> list[Any]:
+    """One run of a strip. `hint` begins with the outcome's word."""
+    return [words.state(state).tone, hint] + ([href] if href else [])
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    made: dict[str, Any] = {"id": row.id, "c": list(row.cells), "name": row.name}
+    if row.tone:
+        made["tone"] = row.tone
+    if row.href:
+        made["href"] = row.href
+    if row.can:
+        made["can"] = list(row.can)
+    return made
+
+
+def _memory(key: str) -> str:
+    return f"_table_{key}"
+
+
+def show(
+    key: str,
+    columns: Sequence[Column],
+    rows: Sequence[Row],
+    *,
+    label: str,
+    empty: str = "Nothing here yet.",
+    on_open: Callable[[RowId], None] | None = None,
+    on_action: Callable[[str, list[RowId]], None] | None = None,
+    select: Sequence[tuple[str, str]] = (),
+    dense: bool = False,
+) -> None:
+    """Draw the table. `select` adds check boxes and a bar of bulk actions [(action, label)] that count what they would touch."""
+    plain = [_plain(r) for r in rows]
+    data: dict[str, Any] = {
+        "key": key,
+        "label": label,
+        "empty": empty,
+        "columns": [{k: v for k, v in _column(c).items() if v} for c in columns],
+        "rows": plain,
+        "opens": bool(on_open) or any(r.href for r in rows),
+        "dense": dense,
+    }
+    if select:
+        data["select"] = [list(s) for s in select]
+    data["seq"] = hashlib.blake2b(json.dumps(data, default=str).encode(), digest_size=6).hexdigest()
+    st.session_state[_memory(key)] = (data["seq"], {str(r["id"]): r for r in plain}, [r["id"] for r in plain])
+
+    def opened() -> None:
+        value = st.session_state[f"table_{key}"].open
+        if value is not None and on_open is not None:
+            on_open(value)
+
+    def acted() -> None:
+        value = st.session_state[f"table_{key}"].act
+        if value and on_action is not None and value["ids"]:
+            on_action(value["action"], value["ids"])
+
+    assets.renderer("ops_table")(key=f"table_{key}", data=data, on_open_change=opened, on_act_change=acted)
+
+
+def _column(c: Column) -> dict[str, Any]:
+    return {
+        "kind": c.kind if c.kind != "id" else "text",
+        "label": c.label,
+        "phone": c.phone,
+        "align": (c.align + (" id" if c.kind == "id" else "")).strip(),
+        "width": c.width,
+        "hide_label": c.hide_label,
+    }
+
+
+def patch(key: str, rows: Sequence[Row]) -> None:
+    """Bring the table up to date from inside a live fragment: only rows that differ from what `show` sent cross the wire."""
+    seq, known, order = st.session_state.get(_memory(key), ("", {}, []))
+    plain = [_plain(r) for r in rows]
+    ids = [r["id"] for r in plain]
+    data: dict[str, Any] = {"key": key, "seq": seq, "rows": [r for r in plain if known.get(str(r["id"])) != r]}
+    if ids != order:
+        data["order"] = ids
+    assets.renderer("ops_patch")(key=f"patch_{key}", data=data)

@@ -1,0 +1,34 @@
+"""Has anything changed that a live page shows? One small query, however large the ledger is."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+# the newest run, every run that is under way with how far it is, and the last edit of a schedule
+_MARK = text("""
+    SELECT md5(concat_ws('|',
+            (SELECT max(id) FROM runs),
+            active.digest,
+            (SELECT max(updated_at) FROM schedules))),
+        active.n
+    FROM (
+        SELECT count(*) AS n,
+            string_agg(concat_ws(',', id, state, attempts, progress, progress_note, cancel_requested_at), ';' ORDER BY id) AS digest
+        FROM runs WHERE state IN ('queued', 'running', 'waiting')
+    ) AS active
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """`version` differs from the last one when runs or schedules changed; `active` counts runs under way."""
+
+    version: str
+    active: int
+
+
+def mark(session: Session) -> Mark:
+    """The state of the ledger as one short word."""
+    version, active = session.execute(_MARK).one()
+    return Mark(str(version), int(active))

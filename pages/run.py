@@ -1,0 +1,130 @@
+"""Run: how does it go, what did it say, what did it know, and why did it run?"""
+
+import json
+
+import streamlit as st
+
+from app.auth.current import current_user
+from app.ui import actions, chips, live, nav, page, report, run_drawer, run_view, words
+from app.ui.run_view import Seen
+from core.errors import BadInput, NotFound, OpsError
+from core.kit import db
+from core.kit.db import STAFF
+from core.runtime.agents import queries as agents
+from core.runtime.runs import queries
+from core.runtime.runs import service as runs
+from core.runtime.runs.models import ACTIVE
+
+LEVELS = {"All": ("info", "warning", "error"), "Warnings and errors": ("warning", "error"), "Errors": ("error",)}
+
+
+@st.dialog("Replay with edited input", width="medium")
+def replay(run_id: int, text: str) -> None:
+    """Run the same thing again as a new run."""
+    st.html('<p class="byline">A new run starts with this input. The old run stays as it is.</p>')
+    edited = st.text_area("Input (JSON)", value=text, height=260, key=f"replay_{run_id}")
+    if st.button("Start replay", type="primary"):
+        started: list[int] = []
+
+        def work() -> None:
+            user = actions.require(*actions.managers())
+            try:
+                payload = json.loads(edited)
+            except ValueError as error:
+                raise BadInput("That is not valid JSON.", f"Check line {getattr(error, 'lineno', 1)}.") from None
+            if not isinstance(payload, dict):
+                raise BadInput("The input must be an object.", 'Write it as {"name": value}.')
+            with db.transaction(STAFF) as session:
+                started.append(runs.replay(session, run_id, user.actor, payload))
+
+        if page.attempt(work):
+            nav.go(f"/run?run={started[0]}")
+
+
+def top(seen: Seen) -> None:
+    """Name, state and what can be done."""
+    run = seen.detail.run
+    trail = [("Runs", "/runs")]
+    if run.schedule_id:
+        trail = [("Agent jobs", "/agent-jobs"), (run.title, f"/job?name={run.name}")]
+    with st.container(horizontal=True, vertical_alignment="center", key="pagehead", gap="small"):
+        crumbs = " / ".join(f'<a href="{words.esc(h)}">{words.esc(t)}</a>' for t, h in trail)
+        st.html(
+            f'<div class="pg"><div class="crumb">{crumbs} / Run #{run.id}</div>'
+            f"<h1>{words.esc(run.title)} {run_view.title_chips(seen.detail)}</h1></div>"
+        )
+        with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small", key="pageactions"):
+            live.pulse("run")
+            run_drawer.buttons(run.id, run.state, run.reason, key="page")
+            if run.state not in ACTIVE and run.word not in ("Missed", "Coalesced"):
+                if st.button("Replay…", key="replay", help="Run it again as a new run, with the input as it was or edited."):
+                    st.session_state["replay"] = run.id
+                    st.rerun()
+
+
+def parts(seen: Seen) -> None:
+    """What stands below the steps."""
+    detail = seen.detail
+    names = ["Report", f"Facts {len(seen.facts)}", f"Log {len(detail.logs)}", "Cause and effect", f"Model calls {len(seen.calls)}", "Input"]
+    tabs = st.tabs(names)
+    with tabs[0]:
+        run_view.said(seen)
+    with tabs[1]:
+        if seen.facts:
+            st.html(report.facts_html(seen.facts, detail.run.id))
+        else:
+            page.empty("No facts", "This run collected none, or has not come that far.")
+    with tabs[2]:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            level = st.segmented_control(
+                "Level", list(LEVELS), default="All", required=True, key="log_level", label_visibility="collapsed"
+            )
+            st.download_button("Download log", run_view.log_text(detail.logs), f"run-{detail.run.id}.log", on_click="ignore")
+        st.html(run_view.log_lines(detail.logs, LEVELS[level or "All"]))
+    with tabs[3]:
+        run_view.cause_chain(detail)
+    with tabs[4]:
+        run_view.model_calls(seen.calls)
+    with tabs[5]:
+        st.code(run_view.payload_text(detail), language="json")
+        if detail.error and detail.error.get("trace"):
+            with st.expander("Trace, for engineers"):
+                st.code(str(detail.error["trace"]), language=None)
+
+
+@st.fragment(key="run_body")
+def body(run_id: int) -> None:
+    """The whole run; rerun when the ledger changed."""
+    current_user()
+    seen = run_view.read(run_id)
+    top(seen)
+    run_view.trouble(seen.detail)
+    run_view.summary(seen.detail)
+    if seen.detail.run.word not in ("Missed", "Coalesced"):
+        run_view.progress(seen.detail, "page")
+    parts(seen)
+
+
+def overlays(run_id: int) -> None:
+    """At most one dialog: the fact in the address, or the replay asked for."""
+    key = chips.param("fact")
+    if st.session_state.pop("replay", None) == run_id:
+        with db.transaction(STAFF) as session:
+            detail = queries.run_detail(session, run_id)
+        replay(run_id, run_view.payload_text(detail))
+    elif key:
+        with db.transaction(STAFF) as session:
+            fact = agents.fact(session, run_id, key)
+        report.open_fact(fact)
+
+
+current_user()
+wanted = chips.param("run")
+try:
+    if not (wanted.isdigit() and len(wanted) < 16):
+        raise NotFound("No run was named.", "Open one from the list of runs.")
+    body(int(wanted))
+    overlays(int(wanted))
+except OpsError as error:
+    page.head("Run", "This run can't be shown.", crumbs=[("Runs", "/runs")])
+    page.problem(error)
