@@ -64,10 +64,19 @@ def find(session: Session, name: str, *, org_id: UUID = AGENCY_ID, lock: bool = 
     raise NotFound(f"There is no job called “{name[:80]}”.", f"{hint}`ops jobs list` shows all of them.")
 
 
-def run_now(session: Session, name: str, by: Actor, payload: Mapping[str, Any] | None = None, *, org_id: UUID = AGENCY_ID) -> int:
+def run_now(
+    session: Session,
+    name: str,
+    by: Actor,
+    payload: Mapping[str, Any] | None = None,
+    *,
+    key: str | None = None,
+    org_id: UUID = AGENCY_ID,
+) -> int:
     """Queue the job at once, ahead of scheduled work, also when it is switched off. Returns the run's id.
 
-    A second click of the same person within two seconds, while the first run has not ended, returns that run.
+    A second click of the same person within two seconds, while the first run has not ended, returns that run. So does
+    a second call with the same `key`, for ever.
     """
     # the lock makes two clicks wait for each other, so the second always sees the first
     schedule = find(session, name, org_id=org_id, lock=True)
@@ -96,12 +105,15 @@ def run_now(session: Session, name: str, by: Actor, payload: Mapping[str, Any] |
         schedule.name,
         org_id=schedule.org_id,
         payload=wanted,
+        key=key,
         by=by,
         queue=Queue.INTERACTIVE,
         priority=10,
         schedule_id=schedule.id,
         timeout_s=schedule.timeout_s,
     )
+    if not made.created:
+        return made.run_id
     _tell(session, "job.run_requested", f"{by.label} started {schedule.title}.", schedule, by, run_id=made.run_id)
     return made.run_id
 
