@@ -281,6 +281,7 @@ def upgrade() -> None:
     sa.Column('attempts', sa.Integer(), server_default=sa.text('0'), nullable=False),
     sa.Column('max_attempts', sa.Integer(), server_default=sa.text('3'), nullable=False),
     sa.Column('rescues', sa.Integer(), server_default=sa.text('0'), nullable=False),
+    sa.Column('crashes', sa.Integer(), server_default=sa.text('0'), nullable=False),
     sa.Column('timeout_s', sa.Integer(), server_default=sa.text('600'), nullable=False),
     sa.Column('lease_until', sa.DateTime(timezone=True), nullable=True),
     sa.Column('lease_token', sa.Uuid(), nullable=True),
@@ -317,9 +318,9 @@ def upgrade() -> None:
     op.create_index('runs_by_cause', 'runs', ['cause_id', sa.literal_column('id DESC')], unique=False, postgresql_where=sa.text("cause_kind = 'run'"))
     op.create_index('runs_by_replay', 'runs', ['replay_of'], unique=False, postgresql_where=sa.text("replay_of IS NOT NULL"))
     op.create_index('runs_by_name', 'runs', ['name', sa.literal_column('id DESC')], unique=False)
-    op.create_index('runs_by_schedule', 'runs', ['schedule_id', sa.literal_column('id DESC')], unique=False)
+    op.create_index('runs_by_schedule', 'runs', ['schedule_id', sa.literal_column('id DESC')], unique=False, postgresql_where=sa.text("schedule_id IS NOT NULL"))
     op.create_index('runs_by_state', 'runs', ['state', sa.literal_column('id DESC')], unique=False)
-    op.create_index('runs_leased', 'runs', ['lease_until'], unique=False, postgresql_where=sa.text("state = 'running'"))
+    op.create_index('runs_running', 'runs', ['id'], unique=False, postgresql_where=sa.text("state = 'running'"))
     op.create_index('runs_runnable', 'runs', ['queue', 'priority', 'run_after', 'id'], unique=False, postgresql_where=sa.text("state IN ('queued', 'waiting')"))
     op.create_table('user_sessions',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -720,11 +721,11 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_user_sessions_org_id'), table_name='user_sessions')
     op.drop_table('user_sessions')
     op.drop_index('runs_runnable', table_name='runs', postgresql_where=sa.text("state IN ('queued', 'waiting')"))
-    op.drop_index('runs_leased', table_name='runs', postgresql_where=sa.text("state = 'running'"))
+    op.drop_index('runs_running', table_name='runs', postgresql_where=sa.text("state = 'running'"))
     op.drop_index('runs_by_replay', table_name='runs', postgresql_where=sa.text("replay_of IS NOT NULL"))
     op.drop_index('runs_by_cause', table_name='runs', postgresql_where=sa.text("cause_kind = 'run'"))
     op.drop_index('runs_by_state', table_name='runs')
-    op.drop_index('runs_by_schedule', table_name='runs')
+    op.drop_index('runs_by_schedule', table_name='runs', postgresql_where=sa.text("schedule_id IS NOT NULL"))
     op.drop_index('runs_by_name', table_name='runs')
     op.drop_index('runs_by_created', table_name='runs')
     op.drop_index(op.f('ix_runs_org_id'), table_name='runs')

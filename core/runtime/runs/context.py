@@ -5,14 +5,17 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from uuid import UUID
 
+from rq.timeouts import JobTimeoutException
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import Session
 
+from core.errors import OpsError
 from core.kit import db
 from core.kit.actor import Actor
-from core.runtime.runs.lease import Claim, fence
+from core.runtime.runs.lease import Claim, LeaseLost, fence
 from core.runtime.runs.models import Run, RunLog, RunStep, StepState
+from core.runtime.runs.outcome import as_stored
 from core.runtime.runs.pulse import Pulse
 
 T = TypeVar("T")
@@ -58,18 +61,19 @@ class RunContext:
         """Do a named part of the run in one fenced transaction, once: a resumed run gets the stored result.
 
         `work` returns something JSON can hold. Its database writes and the record that it is done commit together.
+        What comes back went through JSON also the first time: a tuple is a list, a key is a text.
         """
         done, stored = self._begin(name, label or name.capitalize())
         if done:
             return stored  # type: ignore[no-any-return]
         try:
             with self.transaction() as session:
-                result = work(session)
+                result = as_stored(work(session))
                 self._end(session, name, StepState.SUCCEEDED, result)
         except Exception as error:
             self._fail(name, error)
             raise
-        return result
+        return result  # type: ignore[no-any-return]
 
     def step_outside(self, name: str, work: Callable[[], T], *, label: str | None = None) -> T:
         """Like `step` for work that waits on the outside (a model, a vendor): no transaction is held meanwhile."""
@@ -77,18 +81,18 @@ class RunContext:
         if done:
             return stored  # type: ignore[no-any-return]
         try:
-            result = work()
+            result = as_stored(work())
             with self.transaction() as session:
                 self._end(session, name, StepState.SUCCEEDED, result)
         except Exception as error:
             self._fail(name, error)
             raise
-        return result
+        return result  # type: ignore[no-any-return]
 
     def note(self, name: str, text: str) -> None:
         """Say on the run page how a step is going."""
         with self.transaction() as session:
-            session.execute(update(RunStep).where(RunStep.run_id == self.run_id, RunStep.name == name).values(note=text))
+            session.execute(update(RunStep).where(RunStep.run_id == self.run_id, RunStep.name == name).values(note=_text(text)))
 
     def progress(self, share: float, note: str | None = None) -> None:
         """Show how far the run is: `share` from 0 to 1."""
@@ -96,13 +100,13 @@ class RunContext:
             session.execute(
                 update(Run)
                 .where(Run.id == self.run_id, Run.lease_token == self.held.token)
-                .values(progress=share, progress_note=note)
+                .values(progress=min(1.0, max(0.0, share)), progress_note=None if note is None else _text(note))
             )
 
     def log(self, message: str, level: str = "info") -> None:
         """Write a line on the run page: info, warning or error."""
         with self.transaction() as session:
-            session.execute(insert(RunLog).values(org_id=self.org_id, run_id=self.run_id, level=level, message=message))
+            session.execute(insert(RunLog).values(org_id=self.org_id, run_id=self.run_id, level=level, message=_text(message)))
 
     def add_cost(self, session: Session, tokens: int, cost_microusd: int) -> None:
         """Add model use to the run, in the caller's transaction."""
@@ -144,8 +148,6 @@ class RunContext:
         session.execute(update(RunStep).where(RunStep.run_id == self.run_id, RunStep.name == name).values(values))
 
     def _fail(self, name: str, error: Exception) -> None:
-        from core.runtime.runs.lease import LeaseLost
-
         if isinstance(error, LeaseLost):
             return  # the step belongs to another attempt now
         with db.transaction(self.held.scope) as session:
@@ -153,4 +155,17 @@ class RunContext:
                 fence(session, self.held)
             except LeaseLost:
                 return
-            self._end(session, name, StepState.FAILED, note=getattr(error, "message", None) or type(error).__name__)
+            self._end(session, name, StepState.FAILED, note=_sentence(error))
+
+
+def _text(words: str) -> str:
+    """Words PostgreSQL can hold."""
+    return words.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, OpsError):
+        return error.message
+    if isinstance(error, JobTimeoutException):
+        return "The run took too long."
+    return f"It stopped on an unexpected {type(error).__name__}."

@@ -1,117 +1,86 @@
-"""A worker's whole job: claim the run, call its handler, write down how it ended."""
+"""An attempt at a run, whole: claim it, call its handler, write down how it ended."""
 
-import traceback
-from typing import Any
+from sqlalchemy.orm import Session
 
-from rq.timeouts import JobTimeoutException
-from sqlalchemy.exc import InterfaceError, OperationalError
-
-from core.errors import OpsError, RateLimited, Unavailable
 from core.kit import db, log
 from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.events import service as events
 from core.runtime.events.models import Priority
-from core.runtime.runs import handlers
+from core.runtime.runs import handlers, outcome
 from core.runtime.runs.context import RunContext
-from core.runtime.runs.lease import Claim, LeaseLost, RunCancelled, claim, finish, retry_later
+from core.runtime.runs.lease import Claim, LeaseLost, RunCancelled, claim, close_steps, finish, retry_later
 from core.runtime.runs.models import Reason, RunState
+from core.runtime.runs.outcome import Outcome
 from core.runtime.runs.pulse import pulse
-
-TRANSIENT = (ConnectionError, TimeoutError, OperationalError, InterfaceError)
-"""Errors of libraries that trying again can mend. Anything else that is not an OpsError is a bug: it fails at once."""
 
 logger = log.get(__name__)
 
 
 def execute(run_id: int, worker: str) -> RunState | None:
-    """Work off one run. Returns how it ended, or None when it was not ours to run."""
+    """Work off one run in this process. Returns how it ended, or None when it was not ours to run."""
     with db.transaction(STAFF) as session:
         held = claim(session, run_id, worker)
-    if held is None:
+    return None if held is None else settle(held, attempt(held))
+
+
+def attempt(held: Claim, *, keep_lease: bool = True) -> Outcome:
+    """Call the handler of a claimed run and say how it ended. Writes nothing to the ledger itself, and raises nothing."""
+    try:
+        with pulse.watch(held, keep_lease=keep_lease):
+            output = handlers.get(held.kind).fn(RunContext(held, pulse))
+            pulse.check()
+    except LeaseLost:
+        logger.warning("lease_lost", run_id=held.id, run=held.name)
+        return Outcome(RunState.QUEUED, lost=True)
+    except RunCancelled:
+        return outcome.cancelled()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises ends its run, never the worker
+        logger.error("run_raised", run_id=held.id, run=held.name, error=type(error).__name__)
+        return outcome.raised(error, held.timeout_s)
+    return outcome.succeeded(output)
+
+
+def settle(held: Claim, ended: Outcome) -> RunState | None:
+    """Write an attempt's outcome into the ledger. Returns the run's new state; None when the run was no longer ours."""
+    if ended.lost:
         return None
-    pulse.hold(held)
     try:
-        return _run(held)
-    except (LeaseLost, RunCancelled):
-        return _stopped(held)
-    finally:
-        pulse.let_go()
-
-
-def _run(held: Claim) -> RunState | None:
-    try:
-        output = handlers.get(held.kind).fn(RunContext(held, pulse))
-        pulse.check()
-    except (LeaseLost, RunCancelled):
-        raise
-    except JobTimeoutException:
-        pulse.let_go()
-        return _fail(
-            held,
-            _as_json(
-                TimeoutError(),
-                f"It took longer than its limit of {held.timeout_s} s.",
-                "Retry it, or raise the job's time limit.",
-            ),
-            Reason.TIMED_OUT,
-        )
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its run, never the worker
-        return _handle(held, error)
-    with db.transaction(held.scope) as session:
-        finish(session, held, RunState.SUCCEEDED, output=output or {})
-    return RunState.SUCCEEDED
-
-
-def _handle(held: Claim, error: Exception) -> RunState | None:
-    told = _as_json(error)
-    logger.error("run_failed", run_id=held.id, run=held.name, error=type(error).__name__)
-    retryable = error.retryable if isinstance(error, OpsError) else isinstance(error, TRANSIENT)
-    if retryable:
-        wait_s = error.retry_after_s if isinstance(error, RateLimited) else None
-        with db.transaction(held.scope) as session:
-            if retry_later(session, held, told, wait_s):
-                return RunState.WAITING
-    return _fail(held, told, Reason.ERROR)
-
-
-def _fail(held: Claim, told: dict[str, Any], reason: Reason) -> RunState:
-    with db.transaction(held.scope) as session:
-        finish(session, held, RunState.FAILED, reason=reason, error=told)
-        events.publish(
-            session,
-            "run.failed",
-            f"{held.name} failed: {told['message']}",
-            org_id=held.org_id,
-            actor=Actor(held.name, "run", held.id),
-            priority=Priority.HIGH,
-            subject=("run", held.id),
-            cause_run_id=held.id,
-            payload={"reason": reason.value},
-        )
-    return RunState.FAILED
-
-
-def _stopped(held: Claim) -> RunState | None:
-    if pulse.stopped is not RunCancelled:
+        if ended.state == RunState.WAITING:
+            with db.transaction(STAFF) as session:
+                if retry_later(session, held, ended.error or "{}", ended.wait_s):
+                    return RunState.WAITING
+            ended = Outcome(RunState.FAILED, Reason.ERROR, error=ended.error)
+        with db.transaction(STAFF) as session:
+            finish(session, held, ended.state, reason=ended.reason, output=ended.output, error=ended.error)
+            if ended.state != RunState.SUCCEEDED:
+                close_steps(session, [held.id])
+            if ended.state == RunState.FAILED:
+                _tell_failed(session, held, ended)
+    except LeaseLost:
         logger.warning("lease_lost", run_id=held.id, run=held.name)
         return None
-    try:
-        with db.transaction(held.scope) as session:
-            finish(session, held, RunState.CANCELLED, reason=Reason.BY_PERSON)
-    except (LeaseLost, Unavailable):
-        return None
-    return RunState.CANCELLED
+    return ended.state
 
 
-def _as_json(error: Exception, message: str | None = None, next_step: str | None = None) -> dict[str, Any]:
-    if isinstance(error, OpsError):
-        message, next_step = error.message, error.next_step
-    return {
-        "type": type(error).__name__,
-        "message": message or f"It stopped on an unexpected {type(error).__name__}.",
-        "next_step": next_step or "Open the trace on the run page, or retry the run.",
-        "trace": ""
-        if isinstance(error, OpsError) and not error.__cause__
-        else "".join(traceback.format_exception(error))[-8000:],
-    }
+def _tell_failed(session: Session, held: Claim, ended: Outcome) -> None:
+    events.publish(
+        session,
+        "run.failed",
+        f"{held.name} failed: {ended.message}",
+        org_id=held.org_id,
+        actor=Actor(held.name, "run", held.id),
+        priority=Priority.HIGH,
+        subject=("run", held.id),
+        cause_run_id=held.id,
+        payload={"reason": ended.reason.value if ended.reason else "error"},
+    )
+
+
+def inline(held: Claim) -> bool:
+    """Whether a claimed run may be worked off in the worker's own process.
+
+    Only its first attempt: when a worker died with it, a process of its own shows whether the run was to blame.
+    """
+    handler = handlers.find(held.kind)
+    return handler is not None and handler.inline and held.rescues == 0

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.errors import OpsError
+from core.errors import Unavailable
 from core.runtime.runs.models import Queue
 
 if TYPE_CHECKING:
@@ -39,14 +39,25 @@ def register(handler: Handler) -> Handler:
     return handler
 
 
+class UnknownKind(Unavailable):
+    """A newer version made the run; one of its workers can run it, so it is put back for a while."""
+
+    retry_after_s = 30.0
+
+
 def get(kind: str) -> Handler:
-    """The handler of `kind`. Raises OpsError when this version of the code has none."""
+    """The handler of `kind`. Raises UnknownKind when this version of the code has none."""
     try:
         return _handlers[kind]
     except KeyError:
-        raise OpsError(
+        raise UnknownKind(
             f"This version of ManageAI Ops does not know runs of kind “{kind}”.", "Update the workers, then retry the run."
         ) from None
+
+
+def find(kind: str) -> Handler | None:
+    """The handler of `kind`, or None when this version of the code has none."""
+    return _handlers.get(kind)
 
 
 def kinds() -> tuple[str, ...]:

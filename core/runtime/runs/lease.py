@@ -1,4 +1,4 @@
-"""The worker's side of the ledger: claim, renew, finish, fail, sweep. Every write carries the fencing token.
+"""The worker's side of the ledger: claim, renew, finish, put off, take back. Every write carries the fencing token.
 
 Times are the database's clock, never the worker's.
 """
@@ -17,6 +17,9 @@ from core.errors import OpsError
 from core.kit.db import STAFF, Scope
 from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.runs.models import Reason
+
+MAX_TAKEN_BACK = 20
+"""Take-backs after which a run is set aside although its own process never died: whole workers keep dying around it."""
 
 
 class LeaseLost(OpsError):
@@ -43,6 +46,7 @@ class Claim:
     due_at: datetime | None
     cause_label: str | None
     replay_of: int | None
+    rescues: int = 0
 
     @property
     def scope(self) -> Scope:
@@ -50,15 +54,23 @@ class Claim:
         return STAFF if self.org_id == AGENCY_ID else self.org_id
 
 
-_CLAIM = text("""
-    UPDATE runs SET state = 'running', reason = NULL, attempts = attempts + 1, lease_token = gen_random_uuid(),
-        lease_until = clock_timestamp() + make_interval(secs => :lease_s), worker = :worker,
-        started_at = coalesce(started_at, clock_timestamp()),
-        late = late OR (due_at IS NOT NULL AND attempts = 0 AND clock_timestamp() > due_at + make_interval(secs => coalesce(
-            (SELECT s.grace_s FROM schedules s WHERE s.id = runs.schedule_id), 900)))
-    WHERE id = :id AND state IN ('queued', 'waiting') AND run_after <= clock_timestamp()
-    RETURNING id, org_id, kind, name, payload, attempts, lease_token, timeout_s, schedule_id, due_at, cause_label, replay_of
-""")
+# The parts below are shared with `line.py`, whose statements do the same in one round trip. `{}` stands for a value.
+TAKE = """state = 'running', reason = NULL, attempts = attempts + 1, lease_token = gen_random_uuid(),
+    lease_until = clock_timestamp() + make_interval(secs => {lease_s}), worker = {worker},
+    started_at = coalesce(started_at, clock_timestamp()),
+    late = late OR (due_at IS NOT NULL AND attempts = 0 AND clock_timestamp() > due_at + make_interval(secs => coalesce(
+        (SELECT s.grace_s FROM schedules s WHERE s.id = runs.schedule_id), 900)))"""
+FREE = "state IN ('queued', 'waiting') AND run_after <= clock_timestamp()"
+CLAIMED = (
+    "runs.id, org_id, kind, name, payload, attempts, lease_token, timeout_s, schedule_id, due_at, cause_label, replay_of, rescues"
+)
+END = """state = {state}, reason = {reason}, output = {output}, error = {error}, progress = {progress},
+    progress_note = NULL, finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL"""
+HELD = "id = {id} AND lease_token = {held} AND state = 'running'"
+
+_CLAIM = text(
+    f"UPDATE runs SET {TAKE.format(lease_s=':lease_s', worker=':worker')} WHERE id = :id AND {FREE} RETURNING {CLAIMED}"  # noqa: S608
+)
 
 
 def claim(session: Session, run_id: int, worker: str) -> Claim | None:
@@ -78,25 +90,40 @@ def renew(session: Session, held: Claim) -> bool:
     """Hold on to the run. Returns whether a person asked to cancel it. Raises LeaseLost when it is no longer ours."""
     row = session.execute(_RENEW, {"id": held.id, "token": held.token, "lease_s": get_settings().lease_s}).first()
     if row is None:
-        raise LeaseLost(f"Run {held.id} is held by another worker.")
+        raise lost(held)
     return bool(row[0])
+
+
+def lost(held: Claim) -> LeaseLost:
+    """The error that says this attempt no longer holds its run."""
+    return LeaseLost(f"Run {held.id} is held by another worker.")
 
 
 _FENCE = text("SELECT 1 FROM runs WHERE id = :id AND lease_token = :token AND state = 'running' FOR SHARE")
 
 
 def fence(session: Session, held: Claim) -> None:
-    """Call as the last statement before commit: raises LeaseLost, and so rolls back, when the run is no longer ours."""
+    """Call as the last statement before commit: raises LeaseLost, and so rolls back, when the run is no longer ours.
+
+    The lock it takes keeps the run from being taken back between this check and the commit.
+    """
     if session.execute(_FENCE, {"id": held.id, "token": held.token}).first() is None:
-        raise LeaseLost(f"Run {held.id} is held by another worker.")
+        raise lost(held)
 
 
-_FINISH = text("""
-    UPDATE runs SET state = :state, reason = :reason, output = :output, error = :error, progress = :progress,
-        progress_note = NULL, finished_at = clock_timestamp(), lease_token = NULL, lease_until = NULL
-    WHERE id = :id AND lease_token = :token AND state = 'running'
-    RETURNING id
-""")
+_FINISH = text(
+    "UPDATE runs SET "  # noqa: S608 - built from the constants above
+    + END.format(
+        state=":state",
+        reason=":reason",
+        output="CAST(:output AS jsonb)",
+        error="CAST(:error AS jsonb)",
+        progress="CASE WHEN :whole THEN 1 ELSE progress END",
+    )
+    + " WHERE "
+    + HELD.format(id=":id", held=":token")
+    + " RETURNING id"
+)
 
 
 def finish(
@@ -105,65 +132,85 @@ def finish(
     state: str,
     *,
     reason: Reason | None = None,
-    output: dict[str, Any] | None = None,
-    error: dict[str, Any] | None = None,
+    output: str | None = None,
+    error: str | None = None,
 ) -> None:
-    """End the run. Raises LeaseLost when it is no longer ours."""
-    from psycopg.types.json import Jsonb
+    """End the run; `output` and `error` are JSON texts. Raises LeaseLost when it is no longer ours."""
+    params = {
+        "id": held.id,
+        "token": held.token,
+        "state": str(state),
+        "whole": state == "succeeded",
+        "reason": reason.value if reason else None,
+        "output": output,
+        "error": error,
+    }
+    if session.execute(_FINISH, params).first() is None:
+        raise lost(held)
 
-    row = session.execute(
-        _FINISH,
-        {
-            "id": held.id,
-            "token": held.token,
-            "state": state,
-            "reason": reason.value if reason else None,
-            "output": None if output is None else Jsonb(output),
-            "error": None if error is None else Jsonb(error),
-            "progress": 1.0 if state == "succeeded" else 0.0,
-        },
-    ).first()
-    if row is None:
-        raise LeaseLost(f"Run {held.id} is held by another worker.")
+
+_CLOSE_STEPS = text("""
+    UPDATE run_steps SET state = 'failed', finished_at = clock_timestamp(), note = coalesce(note, 'It was cut off.')
+    WHERE run_id = ANY(:ids) AND state = 'running'
+""")
+
+
+def close_steps(session: Session, run_ids: list[int]) -> None:
+    """Mark the steps that ended runs left open; call it in the transaction that ends them."""
+    session.execute(_CLOSE_STEPS, {"ids": run_ids})
 
 
 _RETRY_LATER = text("""
-    UPDATE runs SET state = 'waiting', reason = 'retry', error = :error,
-        run_after = clock_timestamp() + make_interval(secs => :wait_s), pushed_at = NULL, lease_token = NULL, lease_until = NULL
+    UPDATE runs SET
+        state = CASE WHEN cancel_requested_at IS NULL THEN 'waiting' ELSE 'cancelled' END,
+        reason = CASE WHEN cancel_requested_at IS NULL THEN 'retry' ELSE 'by_person' END,
+        finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN clock_timestamp() END,
+        error = CAST(:error AS jsonb), run_after = clock_timestamp() + make_interval(secs => :wait_s),
+        pushed_at = NULL, lease_token = NULL, lease_until = NULL
     WHERE id = :id AND lease_token = :token AND state = 'running' AND attempts - rescues < max_attempts
     RETURNING id
 """)
 
 
-def retry_later(session: Session, held: Claim, error: dict[str, Any], wait_s: float | None = None) -> bool:
-    """Put the run aside for another attempt. False when its attempts are used up."""
-    from psycopg.types.json import Jsonb
+def backoff_s(tries: int) -> float:
+    """How long to wait before trying again after so many tries: 5, 10, 20 … at most 300 seconds, ± 20 %."""
+    return min(300.0, 5.0 * 2.0 ** min(max(tries, 1) - 1, 10)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
 
-    pause = wait_s if wait_s is not None else min(300.0, 5.0 * 2 ** (held.attempt - 1)) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
-    params = {"id": held.id, "token": held.token, "error": Jsonb(error), "wait_s": pause}
+
+def retry_later(session: Session, held: Claim, error: str, wait_s: float | None = None) -> bool:
+    """Put the run aside for another attempt. False when its attempts are used up, or it is no longer ours.
+
+    `error` is a JSON text. Attempts that a dying worker cut off don't count.
+    """
+    pause = wait_s if wait_s is not None else backoff_s(held.attempt - held.rescues)
+    params = {"id": held.id, "token": held.token, "error": error, "wait_s": pause}
     return session.execute(_RETRY_LATER, params).first() is not None
 
 
+# Taking back counts twice over: `crashes` when the run's own process died under a living worker (the run is the likely
+# cause: max_rescues of them and it is set aside), `rescues` always. A worker that dies as a whole takes its run with it
+# whoever is to blame, so those alone set a run aside only after MAX_TAKEN_BACK.
 _RELEASE = """
     UPDATE runs SET
-        state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled'
-                     WHEN rescues + 1 > :max_rescues THEN 'quarantined' ELSE 'queued' END,
-        reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'by_person'
-                      WHEN rescues + 1 > :max_rescues THEN 'poison' END,
-        finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR rescues + 1 > :max_rescues THEN clock_timestamp() END,
-        error = CASE WHEN cancel_requested_at IS NULL AND rescues + 1 > :max_rescues
-                     THEN jsonb_build_object('type', 'Poison',
-                         'message', 'Its worker died ' || (rescues + 1) || ' times while running it, so it was set aside.',
-                         'next_step', 'Look at the worker log, then retry it.') ELSE error END,
-        rescues = rescues + 1, lease_token = NULL, lease_until = NULL, pushed_at = NULL, run_after = clock_timestamp()
+        state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN {poison} THEN 'quarantined' ELSE 'queued' END,
+        reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'by_person' WHEN {poison} THEN 'poison' END,
+        finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR {poison} THEN clock_timestamp() END,
+        error = CASE WHEN cancel_requested_at IS NULL AND {poison} THEN jsonb_build_object(
+            'type', 'Poison', 'next_step', 'Look at the worker log, then retry it.', 'trace', '', 'message',
+            CASE WHEN crashes + :crashed > :max_crashes
+                THEN 'Its process died ' || (crashes + :crashed) || ' times (' || CAST(:how AS text) || '), so it was set aside.'
+                ELSE 'Its worker died ' || (rescues + 1) || ' times while running it, so it was set aside.' END) ELSE error END,
+        rescues = rescues + 1, crashes = crashes + :crashed, lease_token = NULL, lease_until = NULL,
+        pushed_at = clock_timestamp()
     WHERE state = 'running' AND {which}
     RETURNING id, org_id, name, state, attempts, queue, timeout_s
 """
+_POISON = "(crashes + :crashed > :max_crashes OR rescues + 1 > :max_taken_back)"
 _EXPIRED = """id IN (SELECT id FROM runs WHERE state = 'running' AND lease_until < clock_timestamp()
     LIMIT 500 FOR UPDATE SKIP LOCKED)"""
-_SWEEP = text(_RELEASE.format(which=_EXPIRED))
-_ABANDON = text(_RELEASE.format(which="worker = :worker"))
-_ABANDON_ONE = text(_RELEASE.format(which="id = :id AND attempts = :attempt"))
+_SWEEP = text(_RELEASE.format(poison=_POISON, which=_EXPIRED))
+_ABANDON = text(_RELEASE.format(poison=_POISON, which="worker = :worker"))
+_ABANDON_ONE = text(_RELEASE.format(poison=_POISON, which="id = :id AND lease_token = :token"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,17 +226,25 @@ class Released:
     timeout_s: int
 
 
+def _release(session: Session, statement: Any, crashed: bool = False, how: str = "", **which: Any) -> list[Released]:
+    limits = {"max_crashes": get_settings().max_rescues, "max_taken_back": MAX_TAKEN_BACK}
+    params = {**limits, "crashed": int(crashed), "how": how, **which}
+    return [Released(*r) for r in session.execute(statement, params)]
+
+
 def sweep(session: Session) -> list[Released]:
     """Take back runs whose lease has run out."""
-    return [Released(*r) for r in session.execute(_SWEEP, {"max_rescues": get_settings().max_rescues})]
+    return _release(session, _SWEEP)
 
 
 def abandon_worker(session: Session, worker: str) -> list[Released]:
     """Take back what a worker of this name still holds: for its successor, or the supervisor that saw it die."""
-    return [Released(*r) for r in session.execute(_ABANDON, {"max_rescues": get_settings().max_rescues, "worker": worker})]
+    return _release(session, _ABANDON, worker=worker)
 
 
-def abandon_attempt(session: Session, run_id: int, attempt: int) -> list[Released]:
-    """Take back one attempt whose process is known to be dead."""
-    params = {"max_rescues": get_settings().max_rescues, "id": run_id, "attempt": attempt}
-    return [Released(*r) for r in session.execute(_ABANDON_ONE, params)]
+def abandon_attempt(session: Session, held: Claim, how: str, *, crashed: bool = True) -> list[Released]:
+    """Take back one attempt whose process is known to be dead. `how` says what ended it, e.g. "signal 11, SIGSEGV".
+
+    `crashed`: it died by itself, which counts against the run; False when its worker was told to stop.
+    """
+    return _release(session, _ABANDON_ONE, crashed=crashed, how=how, id=held.id, token=held.token)

@@ -64,10 +64,11 @@ class Run(Base):
         one_of("queue", Queue),
         UniqueConstraint("key", name="runs_key"),
         Index("runs_runnable", "queue", "priority", "run_after", "id", postgresql_where=text("state IN ('queued', 'waiting')")),
-        Index("runs_leased", "lease_until", postgresql_where=text("state = 'running'")),
+        # not on lease_until: a renewal then changes no index (a HOT update), and few runs are running at a time
+        Index("runs_running", "id", postgresql_where=text("state = 'running'")),
         Index("runs_by_name", "name", text("id DESC")),
         Index("runs_by_state", "state", text("id DESC")),
-        Index("runs_by_schedule", "schedule_id", text("id DESC")),
+        Index("runs_by_schedule", "schedule_id", text("id DESC"), postgresql_where=text("schedule_id IS NOT NULL")),
         Index("runs_by_created", text("created_at DESC")),
         Index("runs_by_replay", "replay_of", postgresql_where=text("replay_of IS NOT NULL")),
         Index("runs_by_cause", "cause_id", text("id DESC"), postgresql_where=text("cause_kind = 'run'")),
@@ -90,6 +91,9 @@ class Run(Base):
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     max_attempts: Mapped[int] = mapped_column(server_default=text("3"))
     rescues: Mapped[int] = mapped_column(server_default=text("0"))
+    """How often it was taken back from a worker that died or fell silent, whoever was to blame."""
+    crashes: Mapped[int] = mapped_column(server_default=text("0"))
+    """How often its own process died while its worker lived: the run itself is the likely cause."""
     timeout_s: Mapped[int] = mapped_column(server_default=text("600"))
     lease_until: Mapped[Instant | None]
     lease_token: Mapped[UUID | None] = mapped_column(Uuid)

@@ -1,15 +1,19 @@
-"""Keeps the lease of the run this process is working on, and notices when it is cancelled or lost."""
+"""Keeps the lease of the run this process is working on, and stops it when it is cancelled or lost."""
 
 import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.config import get_settings
 from core.errors import OpsError
 from core.kit import db, log
+from core.kit.db import STAFF
 from core.runtime.runs.lease import Claim, LeaseLost, RunCancelled, renew
 
 INTERRUPT = signal.SIGUSR1
@@ -19,7 +23,7 @@ logger = log.get(__name__)
 
 
 class Pulse:
-    """One background thread per process. It starts with the first run that lasts longer than a heartbeat."""
+    """Watches over one run at a time. Where the run has no process above it, a thread here renews its lease."""
 
     def __init__(self) -> None:
         self._pid = 0
@@ -27,63 +31,103 @@ class Pulse:
         self._wakeup = threading.Event()
         self._held: Claim | None = None
         self._deadline = 0.0
+        self._open = False
         self.stopped: type[OpsError] | None = None
 
-    def hold(self, held: Claim) -> None:
-        """Start keeping this run's lease."""
+    @contextmanager
+    def watch(self, held: Claim, *, keep_lease: bool = True) -> Iterator[None]:
+        """While inside, the run is stopped when it takes too long, is cancelled or lost: an exception in the main thread.
+
+        `keep_lease` is False in a work-horse, whose worker renews the lease and sends it a signal to stop.
+        """
+        self._begin(held, keep_lease)
+        try:
+            # alarms exist in the main thread only; elsewhere `check` is what notices
+            if threading.current_thread() is threading.main_thread():
+                with UnixSignalDeathPenalty(max(1, held.timeout_s), JobTimeoutException):  # type: ignore[no-untyped-call]
+                    self._open = True
+                    yield
+            else:
+                yield
+        finally:
+            self._open = False
+            with self._lock:
+                self._held = None
+
+    def _begin(self, held: Claim, keep_lease: bool) -> None:
         if self._pid != os.getpid():
             self._pid = os.getpid()
             self._lock, self._wakeup = threading.Lock(), threading.Event()
-            threading.Thread(target=self._beat, name="pulse", daemon=True).start()
+            if keep_lease:
+                threading.Thread(target=self._beat, name="pulse", daemon=True).start()
         with self._lock:
             self.stopped = None
-            self._deadline = time.monotonic() + held.timeout_s + _TIMEOUT_GRACE_S
+            self._deadline = time.monotonic() + held.timeout_s
             self._held = held
 
-    def let_go(self) -> None:
-        """Stop keeping it."""
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """While inside, the thread does nothing, so that a fork finds no lock of the database or the log taken."""
         with self._lock:
-            self._held = None
+            yield
 
     def _beat(self) -> None:
         while True:
             self._wakeup.wait(get_settings().heartbeat_s)
+            # the lock is held meanwhile: see `quiet`; a run that has ended waits at most one statement for it
             with self._lock:
-                held, overdue = self._held, time.monotonic() > self._deadline
-            if held is None or overdue:
-                continue  # an overdue run loses its lease, so that the sweeper takes it back
-            try:
-                with db.transaction(held.scope) as session:
-                    cancelled = renew(session, held)
-                if cancelled:
-                    self._interrupt(held, RunCancelled)
-            except LeaseLost:
-                self._interrupt(held, LeaseLost)
-            except (SQLAlchemyError, OpsError) as error:
-                logger.warning("heartbeat_failed", run_id=held.id, error=type(error).__name__)
+                held = self._held
+                if held is None or time.monotonic() > self._deadline + _TIMEOUT_GRACE_S:
+                    continue  # an overdue run loses its lease, so that the sweeper takes it back
+                why = self._renew(held)
+                if why is None or self.stopped is not None:
+                    continue
+                self.stopped = why
+            signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT) if self._can_interrupt() else None
 
-    def _interrupt(self, held: Claim, why: type[OpsError]) -> None:
-        with self._lock:
-            if self._held is not held or self.stopped is not None:
-                return
-            self.stopped = why
-        if signal.getsignal(INTERRUPT) not in (signal.SIG_DFL, signal.SIG_IGN, None):
-            signal.pthread_kill(threading.main_thread().ident or 0, INTERRUPT)
+    def _renew(self, held: Claim) -> type[OpsError] | None:
+        try:
+            with db.transaction(STAFF) as session:
+                return RunCancelled if renew(session, held) else None
+        except LeaseLost:
+            return LeaseLost
+        except (SQLAlchemyError, OpsError) as error:
+            logger.warning("heartbeat_failed", run_id=held.id, error=type(error).__name__)
+        return None
+
+    @staticmethod
+    def _can_interrupt() -> bool:
+        return signal.getsignal(INTERRUPT) not in (signal.SIG_DFL, signal.SIG_IGN, None)
+
+    def interrupted(self) -> None:
+        """What the signal does, in the main thread: raise, but only once and only inside the handler's own code."""
+        if self._open and self.stopped is not None:
+            self._open = False
+            self.check()
 
     def check(self) -> None:
-        """Raise RunCancelled or LeaseLost when the run should stop."""
+        """Raise when the run should stop: RunCancelled, LeaseLost, or RQ's timeout when its time is up.
+
+        A handler that swallowed the first exception meets it again here.
+        """
         if self.stopped is not None:
             raise self.stopped("The run was stopped.")
+        if self._held is not None and time.monotonic() > self._deadline:
+            raise JobTimeoutException("The run took too long.")
 
 
 pulse = Pulse()
 
 
-def install_interrupt() -> None:
-    """Let a cancelled or lost run be interrupted wherever it is. Main thread of a worker only."""
+def install_interrupt(*, as_work_horse: bool = False) -> None:
+    """Let a cancelled or lost run be interrupted wherever it is. Main thread of a worker only.
+
+    In a work-horse the signal comes from its worker, and means that a person cancelled the run.
+    """
 
     def stop(_signal: int, _frame: object) -> None:
-        if pulse.stopped is not None:
-            raise pulse.stopped("The run was stopped.")
+        if as_work_horse and pulse.stopped is None:
+            pulse.stopped = RunCancelled
+        pulse.interrupted()
 
     signal.signal(INTERRUPT, stop)

@@ -1,10 +1,16 @@
-"""Tell a worker that a run is there. RQ carries only the id; losing the message loses nothing."""
+"""Tell a worker that there is work. RQ carries only a run's id; losing the message loses nothing.
+
+A message is a wake-up, not an order: a worker that gets one takes the most urgent run of its queue from the ledger.
+So messages may be lost, doubled or stale, and what somebody else writes into Redis can do no more than wake a worker.
+"""
 
 import os
+import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue as RQQueue
 from rq.serializers import JSONSerializer
@@ -15,7 +21,10 @@ from core.kit import log, redis
 ENTRY_POINT = "worker.jobs.execute"
 _GRACE_S = 60
 _BACKOFF_S = 2.0
+_KEPT_S = 24 * 3600
+_MAX_AT_ONCE = 500
 _down_until = 0.0
+_JOB_ID = re.compile(r"run-([0-9]{1,18})-([0-9]{1,9})")
 
 logger = log.get(__name__)
 
@@ -25,6 +34,12 @@ def job_id(run_id: int, attempt: int) -> str:
     return f"run-{run_id}-{attempt}"
 
 
+def run_id_of(message: str) -> int | None:
+    """The run a message names; None for one that is none of ours."""
+    found = _JOB_ID.fullmatch(message)
+    return int(found[1]) if found else None
+
+
 @lru_cache(maxsize=16)
 def _queue(name: str, _pid: int) -> RQQueue:
     return RQQueue(name, connection=redis.client(), serializer=JSONSerializer)
@@ -32,28 +47,54 @@ def _queue(name: str, _pid: int) -> RQQueue:
 
 def push(run_id: int, attempt: int, queue: str, timeout_s: int) -> bool:
     """Push one run to RQ at once. False when Redis is away: the clock pushes it later."""
+    return push_all([(run_id, attempt, queue, timeout_s)])
+
+
+def push_all(runs: Iterable[tuple[int, int, str, int]]) -> bool:
+    """Push several runs (id, attempt, queue, timeout) in one round trip. False when Redis is away."""
     global _down_until
     if time.monotonic() < _down_until:
         return False
     try:
-        _queue(queue, os.getpid()).enqueue_call(
-            ENTRY_POINT,
-            args=(run_id,),
-            job_id=job_id(run_id, attempt),
-            timeout=timeout_s + _GRACE_S,
-            result_ttl=0,
-            failure_ttl=60,
-        )
+        pipeline = redis.client().pipeline(transaction=False)
+        for run_id, attempt, queue, timeout_s in runs:
+            _queue(queue, os.getpid()).enqueue_call(
+                ENTRY_POINT,
+                args=(run_id,),
+                job_id=job_id(run_id, attempt),
+                timeout=timeout_s + _GRACE_S,
+                ttl=_KEPT_S,
+                result_ttl=0,
+                failure_ttl=60,
+                pipeline=pipeline,
+            )
+        pipeline.execute()
     except (RedisError, OSError, Unavailable) as error:
         _down_until = time.monotonic() + _BACKOFF_S
-        logger.warning("wake_failed", run_id=run_id, error=type(error).__name__)
+        logger.warning("wake_failed", error=type(error).__name__)
         return False
     return True
 
 
-def queued_job_ids(queue: str) -> set[str]:
-    """Ids of the jobs RQ holds in this queue right now. Raises RedisError when Redis is away."""
-    return set(_queue(queue, os.getpid()).get_job_ids())
+def take(client: Redis, queue: str, wait_s: float) -> list[str]:
+    """Wait for a message and take all that are there; an empty list after `wait_s` without one. Raises RedisError."""
+    key = RQQueue.redis_queue_namespace_prefix + queue
+    first = client.blpop([key], timeout=wait_s)
+    if first is None:
+        return []
+    more = client.lpop(key, _MAX_AT_ONCE) or []
+    return [m.decode(errors="replace") for m in (first[1], *more)]
+
+
+def put_back(client: Redis, queue: str, message: str) -> None:
+    """Leave a message for the next idle worker. Raises RedisError."""
+    client.rpush(RQQueue.redis_queue_namespace_prefix + queue, message)
+
+
+def forget(client: Redis, messages: Sequence[str]) -> None:
+    """Drop what RQ keeps about these messages. Raises RedisError."""
+    if messages:
+        client.unlink(*(f"rq:job:{m}" for m in messages))
 
 
 def depths(queues: Iterable[str]) -> dict[str, int]:
