@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text
+from sqlalchemy import Select, and_, func, select, text
 from sqlalchemy.orm import Session
 
 from core.domains.clients import queries as clients
@@ -96,6 +96,11 @@ def in_status(
     if longer_than is not None:
         statement = statement.where(Ticket.status_since < now - longer_than)
     return _page(session, statement.order_by(Ticket.status_since, Ticket.id).limit(limit), now)
+
+
+def overdue(session: Session, now: datetime, limit: int = 50) -> TicketPage:
+    """Builds that are overdue, the oldest first."""
+    return in_status(session, TicketStatus.BUILDING, now, longer_than=rules.OVERDUE_AFTER, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,16 +258,6 @@ def last_activity(session: Session) -> dict[int, datetime]:
     moved = func.max(func.greatest(Ticket.status_since, Ticket.created_at))
     statement = select(Ticket.client_id, moved).where(Ticket.client_id.is_not(None)).group_by(Ticket.client_id)
     return {r[0]: r[1] for r in session.execute(statement) if r[0] is not None}
-
-
-def late_count(session: Session, now: datetime) -> tuple[int, int]:
-    """(overdue builds, reviews that have waited too long), in one query."""
-    overdue = and_(Ticket.status == TicketStatus.BUILDING, Ticket.status_since < now - rules.OVERDUE_AFTER)
-    waiting: ColumnElement[bool] = and_(
-        Ticket.status == TicketStatus.REVIEW_PENDING, Ticket.status_since < now - rules.REVIEW_AFTER
-    )
-    found = session.execute(select(func.count().filter(overdue), func.count().filter(waiting)).where(or_(overdue, waiting))).one()
-    return found[0], found[1]
 
 
 def by_ids(session: Session, ids: Collection[int], now: datetime) -> dict[int, TicketRow]:
