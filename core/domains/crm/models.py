@@ -12,6 +12,11 @@ from core.kit.columns import CreatedAt, Currency, Demo, Id, Instant, Json, JsonL
 from core.kit.db import Base
 from core.runtime.orgs.models import OrgId
 
+# what lists are sorted by. CASE and not coalesce(): under row-level security PostgreSQL lets no coalesce() into an index
+# condition, and a page deep in a list would read everything before it
+VALUE_KEY = "CASE WHEN value_minor IS NULL THEN 0 ELSE value_minor END"
+ACTIVITY_KEY = "CASE WHEN last_activity_at IS NULL THEN created_at ELSE last_activity_at END"
+
 
 class DealStatus(enum.StrEnum):
     OPEN = "open"
@@ -81,8 +86,8 @@ class Deal(Base):
         Index("deals_by_account", "account_id"),
         Index("deals_by_updated", "updated_at"),
         Index("deals_by_import", "import_id"),
-        Index("deals_by_value", "status", text("(coalesce(value_minor, 0)) DESC"), text("id DESC")),
-        Index("deals_listed", text("(coalesce(last_activity_at, created_at)) DESC"), text("id DESC")),
+        Index("deals_by_value", "status", text(f"({VALUE_KEY}) DESC"), text("id DESC")),
+        Index("deals_listed", text(f"({ACTIVITY_KEY}) DESC"), text("id DESC")),
     )
 
     id: Mapped[Id]

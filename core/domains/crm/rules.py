@@ -16,6 +16,8 @@ MIN_HISTORY: Final = 20
 """Deals that must have left a stage, or been decided after it, before its own figures are used."""
 HISTORY_DAYS: Final = 365
 """How far back a stage's own pace is measured."""
+PACE_SAMPLE: Final = 5_000
+"""How many of the latest moves, or wins, that pace is measured on."""
 AGE_BUCKETS: Final = ((7, "up to 7 days"), (14, "8–14 days"), (30, "15–30 days"), (60, "31–60 days"), (90, "61–90 days"))
 """Upper bounds in days with their words; older deals are in "over 90 days"."""
 OLDEST_BUCKET: Final = "over 90 days"
@@ -35,17 +37,16 @@ CYCLE_POINTS: Final = 15
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long deals stay in a stage, in days. `from_history` is False when the deals now in it stand in for history."""
+    """How long deals stayed in a stage they have left, in days."""
 
     median: float
     p75: float
     sample: int
-    from_history: bool
 
     @property
     def is_telling(self) -> bool:
         """Whether enough deals are behind it to judge a deal by."""
-        return self.from_history and self.sample >= MIN_HISTORY
+        return self.sample >= MIN_HISTORY
 
     @property
     def stuck_after(self) -> float:

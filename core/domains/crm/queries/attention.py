@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.domains.crm import rules
+from core.domains.crm.models import VALUE_KEY
 from core.domains.crm.queries import deals, pipeline
 from core.domains.crm.queries.deals import DealList, DealRow
 from core.domains.crm.queries.filters import CONDITIONS, DealFilter, base_params
@@ -67,17 +68,17 @@ def stuck(
             f"WITH hit AS (SELECT d.* FROM deals d JOIN unnest(CAST(:pace_stages AS int8[]), CAST(:pace_days AS float8[])) "
             f"AS p(stage_id, days) ON p.stage_id = d.stage_id WHERE {CONDITIONS['quiet']} "
             "AND :now - coalesce(d.stage_since, d.opened_at) > p.days * interval '1 day' "
-            f"AND {where}), top AS (SELECT * FROM hit ORDER BY coalesce(value_minor, 0) DESC, id DESC LIMIT :limit) "
+            f"AND {where}), top AS (SELECT * FROM hit ORDER BY {VALUE_KEY} DESC, id DESC LIMIT :limit) "
             f"SELECT {deals.ROW}, t.total, t.value FROM top d {deals.JOINS} CROSS JOIN "
             "(SELECT count(*) AS total, coalesce(sum(value_minor) FILTER (WHERE currency = :currency), 0) AS value FROM hit) t "
-            "ORDER BY coalesce(d.value_minor, 0) DESC, d.id DESC"
+            f"ORDER BY {VALUE_KEY} DESC, d.id DESC"
         ),
         base_params(now) | params | _pace_values(known, open_ids) | {"limit": limit},
     ).all()
     made = []
     for r in found:
         row = deals.to_row(r)
-        pace = known.get(row.stage_id, rules.Pace(0, 0, 0, False))
+        pace = known.get(row.stage_id, rules.Pace(0, 0, 0))
         value = money.show(row.value_minor, row.currency) if row.value_minor else None
         made.append(StuckDeal(row, rules.why_stuck(row.stage, row.days_in_stage, pace, row.days_quiet, value)))
     return StuckList(made, found[0].total if found else 0, int(found[0].value) if found else 0)
@@ -140,8 +141,8 @@ def top_to_close(
             f"  SELECT d.*, {_SCORE} AS points FROM deals d "
             "  JOIN unnest(CAST(:weight_stages AS int8[]), CAST(:weight_percents AS float8[])) AS w(stage_id, percent) "
             f"  ON w.stage_id = d.stage_id WHERE d.status = 'open' AND {where} "
-            "  ORDER BY points DESC, coalesce(d.value_minor, 0) DESC, d.id LIMIT :limit"
-            f") d {deals.JOINS} ORDER BY d.points DESC, coalesce(d.value_minor, 0) DESC, d.id"
+            f"  ORDER BY points DESC, {VALUE_KEY} DESC, d.id LIMIT :limit"
+            f") d {deals.JOINS} ORDER BY d.points DESC, {VALUE_KEY} DESC, d.id"
         ),
         values,
     ).all()

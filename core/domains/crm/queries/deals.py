@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.domains.crm import rules
+from core.domains.crm.models import ACTIVITY_KEY, VALUE_KEY
 from core.domains.crm.queries.filters import DealFilter, base_params
 from core.errors import NotFound
 
@@ -111,8 +112,8 @@ JOINS = "LEFT JOIN accounts a ON a.id = d.account_id LEFT JOIN owners o ON o.id 
 
 # sort → (SQL expression, its cast); the id breaks ties, so that a page never repeats or skips a deal
 SORTS = {
-    "activity": ("coalesce(d.last_activity_at, d.created_at)", "timestamptz"),
-    "value": ("coalesce(d.value_minor, 0)", "int8"),
+    "activity": (ACTIVITY_KEY.replace("last_", "d.last_").replace("created_", "d.created_"), "timestamptz"),
+    "value": (VALUE_KEY.replace("value_", "d.value_"), "int8"),
     "newest": ("d.id", "int8"),
 }
 
@@ -224,7 +225,7 @@ def _account_deals(session: Session, account_id: int | None, values: dict[str, A
     found = session.execute(
         text(
             f"SELECT {ROW} FROM deals d {JOINS} WHERE d.account_id = :account_id AND d.id <> :id "
-            "ORDER BY coalesce(d.last_activity_at, d.created_at) DESC, d.id DESC LIMIT 10"
+            f"ORDER BY {SORTS['activity'][0]} DESC, d.id DESC LIMIT 10"
         ),
         values | {"account_id": account_id},
     )

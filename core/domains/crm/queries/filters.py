@@ -21,7 +21,7 @@ _QUIET = "(d.last_activity_at < :quiet_before OR (d.last_activity_at IS NULL AND
 CONDITIONS = {
     "quiet": f"d.status = 'open' AND {_QUIET}",
     "overdue": "d.status = 'open' AND d.expected_close_on < :today",
-    "zero": "d.status = 'open' AND coalesce(d.value_minor, 0) = 0",
+    "zero": "d.status = 'open' AND CASE WHEN d.value_minor IS NULL THEN 0 ELSE d.value_minor END = 0",
 }
 """List → SQL condition on deals d; the parameters are in `base_params`."""
 

@@ -252,47 +252,36 @@ def ageing(session: Session, f: DealFilter = EVERYTHING, *, now: datetime | None
 
 
 def stage_pace(session: Session, *, now: datetime | None = None) -> dict[int, rules.Pace]:
-    """Open stage id → how long deals stay: of those that left it in the last year; else of those now in it."""
+    """Stage id → how long deals stayed in it: those that left it in the last year, the latest PACE_SAMPLE of them.
+
+    A stage that no deal has left with a known date is missing.
+    """
     params = base_params(now)
-    params["since"] = params["now"] - timedelta(days=rules.HISTORY_DAYS)
+    params |= {"since": params["now"] - timedelta(days=rules.HISTORY_DAYS), "sample": rules.PACE_SAMPLE}
     found = session.execute(
         text(
-            "WITH spent AS ("
-            "  SELECT c.from_stage_id AS stage_id, true AS history, extract(epoch FROM c.at - c.from_since) / 86400.0 AS days"
-            "  FROM stage_changes c WHERE c.at >= :since AND c.from_since <= c.at AND c.from_stage_id IS NOT NULL"
-            "  UNION ALL SELECT d.stage_id, false, extract(epoch FROM :now - coalesce(d.stage_since, d.opened_at)) / 86400.0"
-            "  FROM deals d WHERE d.status = 'open' AND coalesce(d.stage_since, d.opened_at) <= :now"
-            ") SELECT stage_id, history, count(*) AS sample, "
-            "percentile_cont(ARRAY[0.5, 0.75]) WITHIN GROUP (ORDER BY CAST(days AS float8)) AS marks "
-            "FROM spent GROUP BY stage_id, history"
+            "SELECT stage_id, count(*) AS sample, percentile_cont(ARRAY[0.5, 0.75]) WITHIN GROUP (ORDER BY days) AS marks FROM ("
+            "  SELECT c.from_stage_id AS stage_id, CAST(extract(epoch FROM c.at - c.from_since) / 86400.0 AS float8) AS days"
+            "  FROM stage_changes c WHERE c.at BETWEEN :since AND :now AND c.from_since <= c.at AND c.from_stage_id IS NOT NULL"
+            "  ORDER BY c.at DESC LIMIT :sample) spent GROUP BY stage_id"
         ),
         params,
     )
-    made: dict[int, rules.Pace] = {}
-    for row in sorted(found, key=lambda r: bool(r.history)):
-        if row.history and row.sample < rules.MIN_HISTORY and row.stage_id in made:
-            continue
-        made[row.stage_id] = rules.Pace(row.marks[0], row.marks[1], row.sample, row.history)
-    return made
+    return {r.stage_id: rules.Pace(r.marks[0], r.marks[1], r.sample) for r in found}
 
 
 def usual_cycle_days(session: Session, *, now: datetime | None = None) -> float | None:
-    """The three-quarter mark of days from opening to winning, over the last year's wins, else all wins; None without wins."""
-    params = base_params(now)
-    params["since"] = params["now"] - timedelta(days=rules.HISTORY_DAYS)
-    row = session.execute(
+    """The three-quarter mark of days from opening to winning, over the latest PACE_SAMPLE wins; None without wins."""
+    found = session.execute(
         text(
-            "SELECT percentile_cont(0.75) WITHIN GROUP (ORDER BY days) FILTER (WHERE recent) AS recent, "
-            "percentile_cont(0.75) WITHIN GROUP (ORDER BY days) AS ever, count(*) FILTER (WHERE recent) AS sample FROM ("
-            "  SELECT CAST(extract(epoch FROM d.closed_at - d.opened_at) / 86400.0 AS float8) AS days, "
-            "  d.closed_at >= :since AS recent"
-            "  FROM deals d WHERE d.status = 'won' AND d.closed_at >= d.opened_at ORDER BY d.closed_at DESC LIMIT 20000"
-            ") won"
+            "SELECT percentile_cont(0.75) WITHIN GROUP (ORDER BY days) FROM ("
+            "  SELECT CAST(extract(epoch FROM d.closed_at - d.opened_at) / 86400.0 AS float8) AS days FROM deals d"
+            "  WHERE d.status = 'won' AND d.closed_at >= d.opened_at AND d.closed_at <= :now"
+            "  ORDER BY d.closed_at DESC LIMIT :sample) won"
         ),
-        params,
-    ).one()
-    chosen = row.recent if row.sample >= rules.MIN_HISTORY else row.ever
-    return None if chosen is None else float(chosen)
+        base_params(now) | {"sample": rules.PACE_SAMPLE},
+    ).scalar_one()
+    return None if found is None else float(found)
 
 
 def totals(session: Session, first: date, last: date, f: DealFilter = EVERYTHING) -> Totals:
