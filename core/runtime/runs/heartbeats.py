@@ -38,6 +38,13 @@ def beat(session: Session, process: str, **detail: Any) -> None:
     session.execute(insert(Heartbeat).values(values).on_conflict_do_update(index_elements=["process"], set_=changed))
 
 
+def find(session: Session, process: str) -> Beat | None:
+    """The last sign of life of one process, or None when it was never seen."""
+    age = func.extract("epoch", func.clock_timestamp() - Heartbeat.at)
+    row = session.execute(select(Heartbeat, age).where(Heartbeat.process == process)).first()
+    return None if row is None else Beat(row[0].process, row[0].at, float(row[1]), row[0].pid, row[0].host, row[0].detail)
+
+
 def beats(session: Session) -> list[Beat]:
     """All processes ever seen, by name."""
     age = func.extract("epoch", func.clock_timestamp() - Heartbeat.at)

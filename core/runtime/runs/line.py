@@ -17,7 +17,7 @@ import psycopg
 from psycopg import sql
 from psycopg.errors import LockNotAvailable
 
-from core.config import get_settings
+from core.config import get_settings, started_at_tick
 from core.errors import Unavailable
 from core.kit.db import APP_ROLE
 from core.runtime.runs.lease import CLAIMED, END, FREE, HELD, TAKE, Claim, lost
@@ -52,6 +52,7 @@ class Line:
         self.queue = queue
         self._durable: psycopg.Connection[Any] | None = None
         self._soft: psycopg.Connection[Any] | None = None
+        self._tick = started_at_tick(os.getpid())
 
     def claim_next(self) -> Claim | None:
         """Take the most urgent run of this queue that is due. None when there is none that nobody else is taking."""
@@ -77,6 +78,7 @@ class Line:
 
     def beat(self, **detail: Any) -> None:
         """Say that this worker is alive."""
+        detail["tick"] = self._tick
         self._ask(False, _BEAT, (self.worker, os.getpid(), socket.gethostname(), json.dumps(detail)))
 
     def close(self) -> None:
