@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 TEMPLATE = "ops_template"
+pytest_plugins = ("tests.fakeworld.fixtures",)
 # a person's own settings and keys must not reach a test
 for _name in list(os.environ):
     if _name.startswith("OPS_") and not _name.startswith("OPS_TEST_"):
