@@ -33,13 +33,13 @@ def register(session: Session, new: NewAutomation, by: Actor) -> int:
     client = clients.get(session, new.client_id)
     made = Automation(
         org_id=client.org_id, client_id=client.id, ticket_id=new.ticket_id, name=name, platform=new.platform,
-        external_id=new.external_id, external_url=new.external_url,
+        external_id=new.external_id, external_url=new.external_url, demo=client.demo,
     )  # fmt: skip
     session.add(made)
     session.flush()
     events.publish(
         session, "automation.registered", f"“{name}” runs at {client.name} now.", org_id=client.org_id, actor=by,
-        subject=("automation", made.id),
+        subject=("automation", made.id), demo=client.demo,
     )  # fmt: skip
     return made.id
 
@@ -52,7 +52,7 @@ def record_day(session: Session, automation_id: int, day: date, runs: int, error
     if automation is None:
         raise NotFound(f"There is no automation {automation_id}.", "It may have been cleared; reload the list.")
     statement = insert(AutomationDay).values(
-        org_id=automation.org_id, automation_id=automation_id, day=day, runs=runs, errors=errors
+        org_id=automation.org_id, automation_id=automation_id, day=day, runs=runs, errors=errors, demo=automation.demo
     )
     session.execute(
         statement.on_conflict_do_update(

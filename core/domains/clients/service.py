@@ -79,6 +79,7 @@ def set_status(session: Session, client_id: int, status: ClientStatus, by: Actor
         to_agents=_TOLD_ABOUT_TROUBLE if trouble else (),
         priority=Priority.HIGH if trouble else Priority.NORMAL,
         payload={"from": client.status, "to": status.value, "reason": reason},
+        demo=client.demo,
     )
 
 
@@ -101,6 +102,7 @@ def set_health(session: Session, client_id: int, score: int, by: Actor) -> None:
         to_agents=_TOLD_ABOUT_TROUBLE if fell else (),
         priority=Priority.HIGH if fell else Priority.LOW,
         payload={"from": client.health_score, "to": score},
+        demo=client.demo,
     )
 
 

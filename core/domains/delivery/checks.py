@@ -43,7 +43,7 @@ def nudge_reviewers(session: Session, now: datetime, by: Actor, run_id: int | No
         events.publish(
             session, "review.nudged", f"{whom}, please review “{ticket.title}” for {ticket.client}.", org_id=ticket.org_id,
             actor=by, subject=("ticket", ticket.id), cause_run_id=run_id,
-            payload={"reviewer_user_id": ticket.reviewer_user_id, "days_waiting": ticket.age_days},
+            payload={"reviewer_user_id": ticket.reviewer_user_id, "days_waiting": ticket.age_days}, demo=ticket.demo,
         )  # fmt: skip
     return len(waiting)
 
@@ -60,6 +60,6 @@ def schedule_reviews(session: Session, now: datetime, zone: ZoneInfo, by: Actor,
         events.publish(
             session, "review.scheduled", f"Delivery review with {ticket.client} for “{ticket.title}”, due {show_day(day)}.",
             org_id=ticket.org_id, actor=by, subject=("ticket", ticket.id), to_agents=("Delivery AI",), cause_run_id=run_id,
-            payload={"client_id": ticket.client_id, "due_on": day.isoformat()},
+            payload={"client_id": ticket.client_id, "due_on": day.isoformat()}, demo=ticket.demo,
         )  # fmt: skip
     return len(fresh)

@@ -107,7 +107,13 @@ def move(
     session.expire(ticket)
     session.add(
         TicketStatusChange(
-            org_id=ticket.org_id, ticket_id=ticket_id, from_status=before.value, to_status=after.value, actor=by.label, note=note
+            org_id=ticket.org_id,
+            ticket_id=ticket_id,
+            from_status=before.value,
+            to_status=after.value,
+            actor=by.label,
+            note=note,
+            demo=ticket.demo,
         )
     )
     event_id = _tell(session, ticket, before, after, by, note, cause_run_id)
@@ -137,6 +143,7 @@ def _tell(
         priority=Priority.HIGH if after is TicketStatus.FAILED else Priority.NORMAL,
         cause_run_id=run_id,
         payload={"from": before.value, "to": after.value, "client_id": ticket.client_id, "revision": revision},
+        demo=ticket.demo,
     )
 
 
@@ -149,7 +156,7 @@ def assign(session: Session, ticket_id: int, user_id: int | None, by: Actor, *, 
     whom = name or ("nobody" if user_id is None else "somebody else")
     events.publish(
         session, "ticket.assigned", f"{by.label} gave “{ticket.title}” to {whom}.", org_id=ticket.org_id, actor=by,
-        subject=("ticket", ticket_id), payload={"assignee_user_id": user_id},
+        subject=("ticket", ticket_id), payload={"assignee_user_id": user_id}, demo=ticket.demo,
     )  # fmt: skip
 
 
@@ -177,7 +184,7 @@ def record_deployment(session: Session, new: NewDeployment, by: Actor, *, cause_
     made = Deployment(
         org_id=ticket.org_id, ticket_id=ticket.id, client_id=ticket.client_id, platform=ticket.platform,
         status=DeploymentStatus(new.status).value, error=new.error, url=new.url, value_minor=ticket.value_minor,
-        currency=ticket.currency,
+        currency=ticket.currency, demo=ticket.demo,
     )  # fmt: skip
     session.add(made)
     session.flush()
@@ -188,7 +195,7 @@ def record_deployment(session: Session, new: NewDeployment, by: Actor, *, cause_
         events.publish(
             session, f"deployment.{new.status.value}", f"The deployment of “{ticket.title}” {word}.", org_id=ticket.org_id,
             actor=by, subject=("ticket", ticket.id), to_agents=("Engineering AI", "Delivery AI"), priority=Priority.HIGH,
-            cause_run_id=cause_run_id, payload={"deployment_id": made.id, "error": new.error, "platform": ticket.platform},
+            cause_run_id=cause_run_id, payload={"deployment_id": made.id, "error": new.error, "platform": ticket.platform}, demo=ticket.demo,
         )  # fmt: skip
     return made.id
 

@@ -59,6 +59,7 @@ def _case_study(production: Production, build: Build) -> Callable[[], int]:
         content.facts(build),
         content.case_study(build),
         ("ticket", build.ticket.id),
+        build.ticket.demo,
     )
 
 
@@ -73,6 +74,7 @@ def _post(production: Production, build: Build, place: int, week: Period) -> Cal
         content.facts(build),
         content.linkedin_post(build, place),
         ("ticket", build.ticket.id),
+        build.ticket.demo,
     )
 
 
@@ -86,24 +88,25 @@ def _blog(production: Production, builds: Sequence[Build], week: Period) -> Call
         content.blog_facts(builds),
         content.blog_outline(builds),
         None,
+        all(b.ticket.demo for b in builds),
     )
 
 
 def _draft(
     production: Production, kind: DraftKind, key: str, title: str, purpose: str, facts: tuple[Fact, ...], template: str,
-    subject: tuple[str, int] | None,
+    subject: tuple[str, int] | None, demo: bool,
 ) -> int:  # fmt: skip
     body, composer = production.writer.write(purpose, facts, template)
     run = production.run
     with run.transaction() as session:
         draft_id, created = service.save(
             session, kind=kind, key=key, title=title, body=body, subject=subject, for_role=FOR_ROLE,
-            fact_keys=[f.key for f in facts], composer=composer, run_id=run.run_id,
+            fact_keys=[f.key for f in facts], composer=composer, run_id=run.run_id, demo=demo,
         )  # fmt: skip
         if created:
             events.publish(
                 session, "content_draft", f"{title} is ready for Robert to review.", actor=run.actor, subject=("draft", draft_id),
-                cause_run_id=run.run_id, payload={"kind": kind.value},
+                cause_run_id=run.run_id, payload={"kind": kind.value}, demo=demo,
             )  # fmt: skip
     return draft_id
 

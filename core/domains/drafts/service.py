@@ -32,11 +32,12 @@ def save(
     composer: str = "template",
     run_id: int | None = None,
     org_id: UUID = AGENCY_ID,
+    demo: bool = False,
 ) -> tuple[int, bool]:
     """Write the draft `key` of an organisation, replacing the text a former run left under that key.
 
     Returns (id, created). A draft that a person has approved or dismissed keeps its text: its id comes back, untouched.
-    `subject` is (type, id) of what the draft is about; `composer` is "template" or the model's name.
+    `subject` is (type, id) of what the draft is about; `composer` is "template" or the model's name; `demo` says that the subject is one of the demo's.
     """
     values = {
         "org_id": org_id,
@@ -51,13 +52,13 @@ def save(
         "fact_keys": list(fact_keys),
         "composer": composer,
         "run_id": run_id,
+        "demo": demo,
     }
     replaced = {k: v for k, v in values.items() if k not in ("org_id", "key")}
     statement: Any = (
         insert(Draft)
         .values(values)
-        # a demo draft that a real run writes again is real from then on
-        .on_conflict_do_update(constraint="drafts_key", set_={**replaced, "demo": False}, where=Draft.status.in_(_REPLACEABLE))
+        .on_conflict_do_update(constraint="drafts_key", set_=replaced, where=Draft.status.in_(_REPLACEABLE))
         .returning(Draft.id, literal_column("xmax = 0").label("created"))
     )
     row = session.execute(statement).first()
@@ -99,4 +100,5 @@ def decide(session: Session, draft_id: int, status: DraftStatus, by: Actor, *, s
         actor=by,
         subject=("draft", draft_id),
         cause_run_id=draft.run_id,
+        demo=draft.demo,
     )

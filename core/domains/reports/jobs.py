@@ -57,6 +57,7 @@ def _writing(production: Production, use: ClientUse, period: Period, deployed: i
             email_subject=rules.email_subject(use, period),
             email_body=rules.email_body(use, period),
             metrics=rules.metrics(use, deployed),
+            demo=use.client.demo,
         )
         with production.run.transaction() as session:
             _, saved = service.save(session, new, production.run.actor, run_id=production.run.run_id)

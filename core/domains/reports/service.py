@@ -34,6 +34,8 @@ class NewReport:
     email_body: str
     metrics: Mapping[str, Any]
     report_type: str = "monthly"
+    demo: bool = False
+    """Whether the client is one of the demo's."""
 
 
 def save(session: Session, new: NewReport, by: Actor, *, run_id: int | None = None) -> tuple[int, bool]:
@@ -45,6 +47,7 @@ def save(session: Session, new: NewReport, by: Actor, *, run_id: int | None = No
         "org_id": new.org_id, "client_id": new.client_id, "report_type": new.report_type, "period_start": new.period_start,
         "period_end": new.period_end, "content": new.content, "email_subject": new.email_subject, "email_body": new.email_body,
         "metrics": dict(new.metrics), "status": ReportStatus.PENDING_REVIEW.value, "run_id": run_id, "created_by": by.label,
+        "demo": new.demo,
     }  # fmt: skip
     fixed = ("org_id", "client_id", "report_type", "period_start")
     statement: Any = (
@@ -52,7 +55,7 @@ def save(session: Session, new: NewReport, by: Actor, *, run_id: int | None = No
         .values(values)
         .on_conflict_do_update(
             constraint="client_reports_period",
-            set_={**{k: v for k, v in values.items() if k not in fixed}, "demo": False},
+            set_={k: v for k, v in values.items() if k not in fixed},
             where=ClientReport.status.in_(_REPLACEABLE),
         )
         .returning(ClientReport.id, literal_column("xmax = 0").label("created"))
@@ -71,7 +74,7 @@ def save(session: Session, new: NewReport, by: Actor, *, run_id: int | None = No
         events.publish(
             session, "report.ready", f"The {new.report_type} report for {new.client} is ready for review.", org_id=new.org_id,
             actor=by, subject=("report", row.id), to_agents=("Delivery AI",), cause_run_id=run_id,
-            payload={"client_id": new.client_id, "period_start": new.period_start.isoformat()},
+            payload={"client_id": new.client_id, "period_start": new.period_start.isoformat()}, demo=new.demo,
         )  # fmt: skip
     return row.id, True
 
@@ -102,5 +105,5 @@ def decide(session: Session, report_id: int, status: ReportStatus, by: Actor, *,
     session.execute(update(ClientReport).where(ClientReport.id == report_id).values(status=status.value))
     events.publish(
         session, f"report.{word}", f"{by.label} {word} the report “{report.email_subject}”.", org_id=report.org_id, actor=by,
-        subject=("report", report_id), cause_run_id=report.run_id,
+        subject=("report", report_id), cause_run_id=report.run_id, demo=report.demo,
     )  # fmt: skip

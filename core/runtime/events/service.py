@@ -26,8 +26,12 @@ def publish(
     cause_run_id: int | None = None,
     cause_event_id: int | None = None,
     hop: int = 0,
+    demo: bool = False,
 ) -> int:
-    """Write one event and return its id. `summary` is one sentence for people; `subject` is (type, id)."""
+    """Write one event and return its id. `summary` is one sentence for people; `subject` is (type, id).
+
+    `demo` marks what was done to a demo row, so that it goes when the demo is cleared.
+    """
     statement = (
         insert(Event)
         .values(
@@ -44,6 +48,7 @@ def publish(
             cause_run_id=cause_run_id,
             cause_event_id=cause_event_id,
             hop=hop,
+            demo=demo,
         )
         .returning(Event.id)
     )
