@@ -45,8 +45,10 @@ class Settings(BaseSettings):
     workers_interactive: int = 1
     workers_agents: int = 1
     workers_background: int = 1
-    lease_s: float = 6.0
-    heartbeat_s: float = 2.0
+    # a killed worker's run is taken back when its lease ends: 3 to 4.5 s after the kill, with two beats to miss
+    lease_s: float = 4.5
+    heartbeat_s: float = 1.5
+    worker_grace_s: float = 5.0
     clock_tick_s: float = 0.5
     max_rescues: int = 3
 
