@@ -1,12 +1,16 @@
 """The database's schema revision: which one it has, which one this code needs, and how to get there."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from core.errors import OpsError, Unavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
 
 ROOT = Path(__file__).resolve().parents[2]
 """The installation's folder: migrations, Procfile, app."""
@@ -15,14 +19,22 @@ _REVISION = re.compile(r"^revision\s*(?::\s*str)?\s*=\s*['\"](\w+)['\"]", re.MUL
 _DOWN = re.compile(r"^down_revision\s*(?::[^=]+)?=\s*['\"](\w+)['\"]", re.MULTILINE)
 
 
+def known() -> set[str]:
+    """All revisions this code can migrate from."""
+    return {found for text in _texts() for found in _REVISION.findall(text)}
+
+
+def _texts() -> list[str]:
+    # read as text: importing Alembic takes half a second
+    return [file.read_text() for file in (ROOT / "migrations" / "versions").glob("[0-9]*.py")]
+
+
 def head() -> str:
-    """The newest revision among the migration files. Read as text: importing Alembic takes half a second."""
-    texts = [file.read_text() for file in (ROOT / "migrations" / "versions").glob("[0-9]*.py")]
-    revisions = {found for t in texts for found in _REVISION.findall(t)}
-    heads = revisions - {found for t in texts for found in _DOWN.findall(t)}
+    """The newest revision among the migration files: the one this version of the code was written for."""
+    heads = known() - {found for text in _texts() for found in _DOWN.findall(text)}
     if len(heads) != 1:
         raise OpsError(f"The migrations have {len(heads)} newest revisions.", "Reinstall this version of the app.")
-    return str(heads.pop())
+    return heads.pop()
 
 
 def current(connection: "psycopg.Connection[Any]") -> str | None:
@@ -36,6 +48,27 @@ def current(connection: "psycopg.Connection[Any]") -> str | None:
             "The user of DATABASE_URL may not read this database's schema revision.", "Set DATABASE_ADMIN_URL to its owner's."
         ) from None
     return str(row[0]) if row else None
+
+
+def ping(session: "Session") -> None:
+    """One round trip to the database."""
+    from sqlalchemy import text
+
+    session.execute(text("SELECT 1"))
+
+
+def revision(session: "Session") -> str | None:
+    """The schema's revision as the app's role sees it, or None when nothing was ever migrated."""
+    from sqlalchemy import text
+
+    found = session.execute(text("SELECT to_regclass('public.alembic_version') IS NOT NULL")).scalar_one()
+    return session.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none() if found else None
+
+
+@lru_cache(maxsize=1)
+def wanted() -> str:
+    """`head`, read once per process."""
+    return head()
 
 
 def upgrade(url: str, revision: str = "head") -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from core.config import RUNTIME_FILE, started_at_tick
-from core.errors import Conflict, OpsError
+from core.errors import Conflict
+from core.kit.embedded import lock
 from worker.supervisor import guardian
 
 _CLEANING_S = 12.0
@@ -28,33 +29,15 @@ class StateFolder:
 
     def take(self) -> None:
         """Make it ours. Raises Conflict when another `ops up` runs on it, OpsError when it can't be written."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True, mode=0o755)
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-            for name in ("postgres", "valkey"):
-                folder = self.path / name
-                if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
-                    raise PermissionError(folder)
-        except (OSError, ValueError) as error:
-            raise OpsError(
-                f"The state folder {self.path} can't be written ({_reason(error)}).",
-                "Set OPS_STATE_DIR to a folder you may write, or start as the user who owns it.",
-            ) from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Conflict(
-                f"ManageAI Ops already runs on the state folder {self.path}{self._who()}.",
-                "Stop it with Ctrl-C where it runs, or set OPS_STATE_DIR to another folder.",
-            ) from None
+        self._lock = lock.hold(self.path)
 
     def guard(self) -> int:
         """End what an earlier `ops up` left behind, then start the guardian. Returns how many processes were left behind."""
-        lock = os.open(self.path / "guardian.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        cleaning = os.open(self.path / "guardian.lock", os.O_RDWR | os.O_CREAT, 0o600)
         end = time.monotonic() + _CLEANING_S
         while True:
             with contextlib.suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(cleaning, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             if time.monotonic() > end:
                 raise Conflict("The last run is still being ended.", "Wait a few seconds and start again.")
@@ -66,21 +49,21 @@ class StateFolder:
                 f"Processes of an earlier start would not end: {', '.join(map(str, stubborn))}.",
                 "End them as the user who started them, and start again.",
             )
-        self.start_guardian(lock)
+        self.start_guardian(cleaning)
         return left
 
-    def start_guardian(self, lock: int | None = None) -> None:
+    def start_guardian(self, cleaning: int | None = None) -> None:
         """Start the guardian, which keeps the cleaning lock as long as it lives."""
-        if lock is None:
-            lock = os.open(self.path / "guardian.lock", os.O_RDWR | os.O_CREAT, 0o600)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if cleaning is None:
+            cleaning = os.open(self.path / "guardian.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            fcntl.flock(cleaning, fcntl.LOCK_EX | fcntl.LOCK_NB)
         reader, writer = os.pipe()
         argv = [sys.executable, "-I", "-S", guardian.__file__, str(self.path)]
         try:
-            self._guardian = subprocess.Popen(argv, stdin=reader, pass_fds=(lock,), env={}, cwd="/", start_new_session=True)
+            self._guardian = subprocess.Popen(argv, stdin=reader, pass_fds=(cleaning,), env={}, cwd="/", start_new_session=True)
         finally:
             os.close(reader)
-            os.close(lock)
+            os.close(cleaning)
         if self._pipe >= 0:
             os.close(self._pipe)
         self._pipe = writer
@@ -121,14 +104,3 @@ class StateFolder:
         if self._guardian:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._guardian.wait(2)
-
-    def _who(self) -> str:
-        try:
-            data = json.loads((self.path / RUNTIME_FILE).read_text())
-            return f" (process {data['pid']}, http://127.0.0.1:{data['web_port']})"
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror or "not allowed").lower() if isinstance(error, OSError) else str(error)

