@@ -195,7 +195,8 @@ def record_deployment(session: Session, new: NewDeployment, by: Actor, *, cause_
         events.publish(
             session, f"deployment.{new.status.value}", f"The deployment of “{ticket.title}” {word}.", org_id=ticket.org_id,
             actor=by, subject=("ticket", ticket.id), to_agents=("Engineering AI", "Delivery AI"), priority=Priority.HIGH,
-            cause_run_id=cause_run_id, payload={"deployment_id": made.id, "error": new.error, "platform": ticket.platform}, demo=ticket.demo,
+            cause_run_id=cause_run_id, payload={"deployment_id": made.id, "error": new.error, "platform": ticket.platform},
+            demo=ticket.demo,
         )  # fmt: skip
     return made.id
 

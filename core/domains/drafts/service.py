@@ -37,7 +37,8 @@ def save(
     """Write the draft `key` of an organisation, replacing the text a former run left under that key.
 
     Returns (id, created). A draft that a person has approved or dismissed keeps its text: its id comes back, untouched.
-    `subject` is (type, id) of what the draft is about; `composer` is "template" or the model's name; `demo` says that the subject is one of the demo's.
+    `subject` is (type, id) of what the draft is about; `composer` is "template" or the model's name;
+    `demo` says that the subject is one of the demo's.
     """
     values = {
         "org_id": org_id,
