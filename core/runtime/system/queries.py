@@ -156,12 +156,11 @@ def _instant(seconds: float | None) -> datetime | None:
 
 def _database(session: Session) -> DatabaseHealth:
     version, size = session.execute(text("SELECT current_setting('server_version'), pg_database_size(current_database())")).one()
-    migration = None
     try:
         with session.begin_nested():
-            migration = session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            migration = schema.revision(session)
     except DBAPIError:
-        pass  # no schema of ours, or one from before it was readable: not at head
+        migration = None  # a schema from before its revision was readable to the app: not at head
     return DatabaseHealth(True, str(version).split()[0], round(size / 1048576, 1), migration, migration == schema.head())
 
 
