@@ -155,7 +155,7 @@ class RunContext:
                 fence(session, self.held)
             except LeaseLost:
                 return
-            self._end(session, name, StepState.FAILED, note=_sentence(error))
+            self._end(session, name, StepState.FAILED, note=_sentence(self._pulse.why_stopped() or error))
 
 
 def _text(words: str) -> str:

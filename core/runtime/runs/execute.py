@@ -30,15 +30,20 @@ def attempt(held: Claim, *, keep_lease: bool = True) -> Outcome:
         with pulse.watch(held, keep_lease=keep_lease):
             output = handlers.get(held.kind).fn(RunContext(held, pulse))
             pulse.check()
-    except LeaseLost:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises ends its run, never the worker
+        # being stopped in the middle of a statement or a vendor's call often shows as an error of theirs
+        return _ended_by(held, pulse.why_stopped() or error)
+    return outcome.succeeded(output)
+
+
+def _ended_by(held: Claim, error: BaseException) -> Outcome:
+    if isinstance(error, RunCancelled):
+        return outcome.cancelled()
+    if isinstance(error, LeaseLost):
         logger.warning("lease_lost", run_id=held.id, run=held.name)
         return Outcome(RunState.QUEUED, lost=True)
-    except RunCancelled:
-        return outcome.cancelled()
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a handler raises ends its run, never the worker
-        logger.error("run_raised", run_id=held.id, run=held.name, error=type(error).__name__)
-        return outcome.raised(error, held.timeout_s)
-    return outcome.succeeded(output)
+    logger.error("run_raised", run_id=held.id, run=held.name, error=type(error).__name__)
+    return outcome.raised(error, held.timeout_s)
 
 
 def settle(held: Claim, ended: Outcome) -> RunState | None:

@@ -206,8 +206,9 @@ _RELEASE = """
     RETURNING id, org_id, name, state, attempts, queue, timeout_s
 """
 _POISON = "(crashes + :crashed > :max_crashes OR rescues + 1 > :max_taken_back)"
+# NO KEY: a frozen attempt in the middle of a step that wrote rows about its run must not keep the run from being taken back
 _EXPIRED = """id IN (SELECT id FROM runs WHERE state = 'running' AND lease_until < clock_timestamp()
-    LIMIT 500 FOR UPDATE SKIP LOCKED)"""
+    LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED)"""
 _SWEEP = text(_RELEASE.format(poison=_POISON, which=_EXPIRED))
 _ABANDON = text(_RELEASE.format(poison=_POISON, which="worker = :worker"))
 _ABANDON_ONE = text(_RELEASE.format(poison=_POISON, which="id = :id AND lease_token = :token"))

@@ -25,7 +25,7 @@ from core.runtime.runs.outcome import Outcome
 
 _TAKE = TAKE.format(lease_s="%(lease_s)s", worker="%(worker)s")
 _NEXT = f"""next AS (SELECT id FROM runs WHERE queue = %(queue)s AND {FREE}
-    ORDER BY priority, run_after, id LIMIT 1 FOR UPDATE SKIP LOCKED)"""  # noqa: S608
+    ORDER BY priority, run_after, id LIMIT 1 FOR NO KEY UPDATE SKIP LOCKED)"""  # noqa: S608
 # the state is checked again: the row may have changed between the snapshot and the lock
 _TAKE_NEXT = f"UPDATE runs SET {_TAKE} FROM next WHERE runs.id = next.id AND {FREE} RETURNING {CLAIMED}"  # noqa: S608
 _CLAIM_NEXT: Final = f"WITH {_NEXT} {_TAKE_NEXT}"

@@ -1,5 +1,6 @@
 """Keeps the lease of the run this process is working on, and stops it when it is cancelled or lost."""
 
+import math
 import os
 import signal
 import threading
@@ -30,7 +31,7 @@ class Pulse:
         self._lock = threading.Lock()
         self._wakeup = threading.Event()
         self._held: Claim | None = None
-        self._deadline = 0.0
+        self._deadline = math.inf
         self._open = False
         self.stopped: type[OpsError] | None = None
 
@@ -105,15 +106,19 @@ class Pulse:
             self._open = False
             self.check()
 
-    def check(self) -> None:
-        """Raise when the run should stop: RunCancelled, LeaseLost, or RQ's timeout when its time is up.
-
-        A handler that swallowed the first exception meets it again here.
-        """
+    def why_stopped(self) -> Exception | None:
+        """Why the run should stop, or had to: RunCancelled, LeaseLost, or RQ's timeout when its time is up; else None."""
         if self.stopped is not None:
-            raise self.stopped("The run was stopped.")
-        if self._held is not None and time.monotonic() > self._deadline:
-            raise JobTimeoutException("The run took too long.")
+            return self.stopped("The run was stopped.")
+        if time.monotonic() > self._deadline:
+            return JobTimeoutException("The run took too long.")
+        return None
+
+    def check(self) -> None:
+        """Raise when the run should stop. A handler that swallowed the first exception meets it again here."""
+        why = self.why_stopped()
+        if why is not None:
+            raise why
 
 
 pulse = Pulse()
