@@ -1,7 +1,6 @@
 """Commands on jobs: what is saved, what is refused in which words, and what two people at once get."""
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -32,11 +31,10 @@ JOB = NewJob(
 
 
 @pytest.fixture(autouse=True)
-def registered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(facts, "_sections", dict(facts._sections))
     monkeypatch.setattr(specs, "_specs", {})
     section("test.one", "One", "A section for tests.")(lambda session, when: Section("test.one", "One", (), ()))
-    yield
 
 
 class TestAdd:
