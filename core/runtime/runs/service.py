@@ -150,6 +150,7 @@ def retry(session: Session, run_id: int, by: Actor) -> int:
             finished_at=None,
             cancel_requested_at=None,
             rescues=0,
+            crashes=0,
             max_attempts=Run.attempts + 1,
             run_after=func.clock_timestamp(),
             pushed_at=func.clock_timestamp(),
