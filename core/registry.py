@@ -8,6 +8,8 @@ ROOMS: tuple[str, ...] = (
     "core.runtime.agents.jobs",
     "core.domains.company.facts",
     "core.domains.company.jobs",
+    "core.domains.crm.facts",
+    "core.domains.crm.jobs",
     "core.domains.clients.facts",
     "core.domains.delivery.facts",
     "core.domains.delivery.flow_facts",

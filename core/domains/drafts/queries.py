@@ -1,14 +1,17 @@
 """Read models of drafts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from core.domains.drafts.models import Draft, DraftStatus
 from core.errors import NotFound
+from core.runtime.orgs.models import AGENCY_ID
 
 KIND_NAMES = {
     "follow_up": "Follow-up note",
@@ -82,6 +85,11 @@ def of_run(session: Session, run_id: int, limit: int = 200) -> list[DraftRow]:
 def count_of_run(session: Session, run_id: int) -> int:
     """How many drafts a run wrote; those a person had decided on before are not its own."""
     return session.scalar(select(func.count()).where(Draft.run_id == run_id)) or 0
+
+
+def existing_keys(session: Session, keys: Sequence[str], *, org_id: UUID = AGENCY_ID) -> set[str]:
+    """Which of these drafts have been written already, whatever became of them since."""
+    return set(session.scalars(select(Draft.key).where(Draft.org_id == org_id, Draft.key.in_(keys))))
 
 
 def about(session: Session, subject_type: str, subject_id: int, limit: int = 20) -> list[DraftRow]:

@@ -1,7 +1,7 @@
 """One row of cells to one deal, or the reason why not. Pure, apart from remembering what it has read before."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -93,7 +93,7 @@ class RowReader:
             expected_close_on=expected,
             closed_at=closed_at,
         )
-        deal.row_hash = self._hash(deal, dates)
+        deal.row_hash = fingerprint(deal, (dates[k] for k in sorted(dates)))
         return deal
 
     def _standing(self, cells: list[str], in_stage: str) -> tuple[str, str]:
@@ -185,11 +185,12 @@ class RowReader:
     def _column(self, key: str) -> str:
         return f"“{self.header[self.columns[key]]}”" if key in self.columns else BY_KEY[key].label.lower()
 
-    def _hash(self, deal: ParsedDeal, dates: Mapping[str, datetime | None]) -> str:
-        """Over the values as given, so that what the database knows meanwhile does not make a row look changed."""
-        parts = (
-            deal.external_id, deal.title, deal.account, deal.owner, deal.stage, deal.furthest, deal.status, deal.product,
-            deal.contact_name, deal.contact_email, deal.value_minor, deal.currency, deal.expected_close_on, deal.closed_at,
-            *(dates[k] for k in sorted(dates)),
-        )  # fmt: skip
-        return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+
+def fingerprint(deal: ParsedDeal, dates: Iterable[datetime | None]) -> str:
+    """Hash over the values as the source gives them, so that what the database knows meanwhile does not look like a change."""
+    parts = (
+        deal.external_id, deal.title, deal.account, deal.owner, deal.stage, deal.furthest, deal.status, deal.product,
+        deal.contact_name, deal.contact_email, deal.value_minor, deal.currency, deal.expected_close_on, deal.closed_at,
+        *dates,
+    )  # fmt: skip
+    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
