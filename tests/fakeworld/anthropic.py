@@ -49,7 +49,7 @@ class FakeAnthropic:
     def _answer(self, exchange: Exchange) -> None:
         number = next(self._numbers)
         body = exchange.seen.json
-        if exchange.seen.headers.get("x-api-key") != self.key:
+        if key_of(exchange.seen) != self.key:
             error(401, "authentication_error", "invalid x-api-key")(self, exchange, body)
             return
         problem = _problem(body)
@@ -57,6 +57,11 @@ class FakeAnthropic:
             error(400, "invalid_request_error", problem)(self, exchange, body)
             return
         self._script[min(number, len(self._script) - 1)](self, exchange, body)
+
+
+def key_of(seen: Seen) -> str:
+    """The key a request came with: the SDK sends it as a bearer token, older ones as x-api-key."""
+    return seen.headers.get("x-api-key") or seen.headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def _problem(body: dict[str, Any]) -> str | None:

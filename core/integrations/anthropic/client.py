@@ -174,7 +174,7 @@ def _answer(read: _Read) -> Answer:
     if not text.strip() and not calls:
         raise Empty("The model answered with nothing.", spent=spent)
     # only fields the API takes back: parsed copies and nulls are the SDK's own
-    content = [b.model_dump(mode="json", exclude_none=True, exclude={"parsed_output"}) for b in message.content]
+    content = [b.model_dump(mode="json", exclude_none=True, exclude={"parsed_output"}, warnings=False) for b in message.content]
     return Answer(text, calls, content, *spent, read.request_id, str(message.model))
 
 
