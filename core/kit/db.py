@@ -17,8 +17,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 from core.config import get_settings
 from core.errors import OpsError, Unavailable
-
-APP_ROLE: Final = "ops_app"
+from core.kit.roles import APP_ROLE as APP_ROLE
 
 
 class Staff:

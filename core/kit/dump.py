@@ -16,9 +16,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from core.errors import BadInput, Conflict, OpsError, Unavailable
 from core.kit import reach, schema
-from core.kit.db import APP_ROLE
 from core.kit.embedded.postgres import binaries
 from core.kit.embedded.process import die_with_parent
+from core.kit.roles import APP_ROLE
 
 Progress = Callable[[str, float], None]
 """Called with a table's name and the share done, 0 to 1."""

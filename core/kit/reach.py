@@ -2,8 +2,6 @@
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from redis import Redis
-from redis.exceptions import AuthenticationError, RedisError
 
 from core.errors import OpsError, Unavailable
 
@@ -59,6 +57,9 @@ def connect(url: str, setting: str = "DATABASE_URL", **options: object) -> "psyc
 
 def check_redis(url: str, setting: str = "REDIS_URL") -> str:
     """The server's version. Raises OpsError or Unavailable with one sentence."""
+    from redis import Redis
+    from redis.exceptions import AuthenticationError, RedisError
+
     try:
         client = Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3)
     except ValueError:

@@ -22,7 +22,6 @@ def main() -> int:
 
 
 def _run(*, demo: bool) -> int:
-    from core.kit import log
     from worker.supervisor.boot import boot
     from worker.supervisor.loop import Supervisor
     from worker.supervisor.render import Renderer
@@ -36,7 +35,6 @@ def _run(*, demo: bool) -> int:
         say=lambda message: output.put(early.say("ops", message)),
         before=lambda: output.put(early.say("ops", "starting")),
     )
-    log.configure("ops")
     renderer = Renderer(["ops", "postgres", "valkey", *(p.name for p in booted.programs)], colour)
     supervisor = Supervisor(booted, output, renderer)
     own = _OwnLog()

@@ -111,12 +111,8 @@ def boot(*, demo: bool, say: Callable[[str], None], before: Callable[[], object]
         for program in programs:
             program.argv(booted.env_for(program), path)
         found = prepare.look(addresses.admin)
-        if not found.at_head:
-            say("bringing the database schema up to date")
-            schema.upgrade(addresses.admin)
-            found = prepare.look(addresses.admin)
-        if found.empty:
-            prepare.first_start(demo=demo, say=say)
+        if found.empty or not found.at_head:
+            prepare.prepare(demo=demo, say=say)
     except BaseException:
         _undo(state, stores)
         raise

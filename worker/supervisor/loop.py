@@ -2,16 +2,19 @@
 
 import contextlib
 import os
+import re
 import selectors
 import signal
+import subprocess
 import time
 from functools import partial
-from typing import Any
+from typing import IO, Any, cast
 
-from core.kit import log
+from core.kit.embedded.process import die_with_parent
+from core.kit.schema import ROOT
 from worker.supervisor import prepare, watcher
 from worker.supervisor.boot import Booted
-from worker.supervisor.children import Child, starter
+from worker.supervisor.children import CHILD_MARK, Child, starter
 from worker.supervisor.render import Renderer, box
 from worker.supervisor.stream import Output, Pipes
 from worker.supervisor.watcher import Watcher
@@ -30,7 +33,7 @@ class Supervisor:
         self._output, self._renderer = output, renderer
         self._selector = selectors.DefaultSelector()
         self._pipes = Pipes(self._selector, renderer, output)
-        self._watcher = Watcher()
+        self._watcher = Watcher(lambda wrong: self.say(wrong, "error"))
         self._looking = False
         self._next_look = 0.0
         self._link: str | None = None
@@ -49,7 +52,7 @@ class Supervisor:
             for child in self._apps:
                 self._spawn(child)
             self._tell_others()
-            self._watcher.ask(partial(prepare.sign_in_link, self._booted.base_url), self._have_link)
+            self._ask_for_link()
             while not self._asked_to_stop:
                 self._turn(self._timeout())
                 self._keep_alive()
@@ -61,9 +64,6 @@ class Supervisor:
     # -- starting -----------------------------------------------------------------------------------------------
 
     def _app(self, name: str, argv: list[str], env: dict[str, str]) -> Child:
-        from core.kit.schema import ROOT
-        from worker.supervisor.children import CHILD_MARK
-
         return Child(name, starter(argv, env, ROOT, partial(self._pipes.add, name)), mark=env[CHILD_MARK])
 
     def _store_children(self) -> list[Child]:
@@ -105,13 +105,10 @@ class Supervisor:
         if self._output.waiting:
             timeout = min(timeout, 0.05)
         for key, _ in self._selector.select(timeout):
-            if key.fd == self._watcher.fd:
-                self._watcher.deliver()
-            elif key.data is None:
-                with contextlib.suppress(BlockingIOError):
-                    os.read(key.fd, 4096)
-            else:
+            if isinstance(key.data, str):
                 self._pipes.read(key.fd, key.data)
+            else:
+                key.data()
         self._output.write()
 
     def _keep_alive(self) -> None:
@@ -151,7 +148,8 @@ class Supervisor:
             ages = {c.name: now - c.started for c in self._pending()}
             addresses = {"web": booted.web_port, "gateway": booted.gateway_port}
             self._watcher.ask(
-                partial(watcher.ready_among, ages, addresses, booted.settings.bind_host), partial(self._have_ready, ages, now)
+                partial(watcher.ready_among, ages, addresses, booted.settings.bind_host, booted.addresses.database),
+                partial(self._have_ready, ages, now),
             )
         if not self._ready_said and not self._slow_said and now - self._booted.began > _SLOW_AFTER_S:
             self._slow_said = True
@@ -170,8 +168,26 @@ class Supervisor:
         if changed:
             self._tell_others()
 
-    def _have_link(self, link: str | None) -> None:
-        self._link = link or ""
+    def _ask_for_link(self) -> None:
+        """Bring schedules up to date and get a sign-in token while the processes start."""
+        process = subprocess.Popen(
+            prepare.command(demo=False), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
+        )
+        output = cast("IO[bytes]", process.stdout)
+        said = bytearray()
+
+        def take() -> None:
+            data = os.read(output.fileno(), 4096)
+            said.extend(data)
+            if data:
+                return
+            self._selector.unregister(output)
+            output.close()
+            process.wait()
+            found = re.search(rf"^{prepare.TOKEN_LINE}(\S+)$", said.decode(), re.MULTILINE)
+            self._link = f"{self._booted.base_url}/auth/link?token={found[1]}" if found else ""
+
+        self._selector.register(output, selectors.EVENT_READ, take)
 
     def _say_ready(self) -> None:
         if self._ready_said or self._link is None or any(c.state != "running" for c in self._all):
@@ -261,8 +277,8 @@ class Supervisor:
         for fd in (reader, writer):
             os.set_blocking(fd, False)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-        self._selector.register(reader, selectors.EVENT_READ, None)
-        self._selector.register(self._watcher.fd, selectors.EVENT_READ, None)
+        self._selector.register(reader, selectors.EVENT_READ, partial(_empty, reader))
+        self._selector.register(self._watcher.fd, selectors.EVENT_READ, self._watcher.deliver)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         for asks in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(asks, self._ask_to_stop)
@@ -275,9 +291,16 @@ class Supervisor:
         self._pipes.add("ops", fd)
 
 
+def _empty(fd: int) -> None:
+    with contextlib.suppress(BlockingIOError):
+        os.read(fd, 4096)
+
+
 def rescue(worker: str) -> int:
     """Take back at once what a worker held that is gone."""
+    # imported only now: the ORM costs 50 MB, and most supervisors never lose a worker
+    from core.kit import log
     from core.runtime.runs import dispatch
 
-    log.get(__name__).debug("rescuing", worker=worker)
+    log.configure("ops")
     return dispatch.rescue_worker(worker)

@@ -68,6 +68,8 @@ class Renderer:
 
     def _structured(self, name: str, fields: dict[str, Any]) -> list[str]:
         event = str(fields["event"])
+        if fields.get("level") == "info" and _NOISE.search(event):
+            return []
         message = event.replace("_", " ") if " " not in event else event
         extras = " ".join(f"{k}={_value(v)}" for k, v in fields.items() if k not in _HIDDEN_FIELDS and v is not None)
         at = None

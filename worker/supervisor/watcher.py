@@ -8,28 +8,30 @@ import contextlib
 import http.client
 import os
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 from typing import Any
 
+import psycopg
+
 from core.errors import OpsError
-from core.kit import log
+from core.kit import reach
 
 HEALTH_PATHS = {"web": "/_stcore/health", "gateway": "/healthz"}
 _BEATING = ("worker-", "clock", "watchdog")
-
-logger = log.get(__name__)
 
 
 class Watcher:
     """Calls are done one after another; `then` gets the result (None when it failed) on the supervisor's own thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, complain: Callable[[str], None]) -> None:
+        self._complain = complain
         self.fd, self._wake = os.pipe()
         os.set_blocking(self.fd, False)
         self._calls: SimpleQueue[tuple[Callable[[], Any], Callable[[Any], None]]] = SimpleQueue()
-        self._done: deque[tuple[Callable[[Any], None], Any]] = deque()
+        self._done: deque[tuple[Callable[[Any], None], Any, str]] = deque()
         threading.Thread(target=self._work, name="watcher", daemon=True).start()
 
     def ask(self, call: Callable[[], Any], then: Callable[[Any], None] = lambda _result: None) -> None:
@@ -41,25 +43,26 @@ class Watcher:
         with contextlib.suppress(BlockingIOError):
             os.read(self.fd, 4096)
         while self._done:
-            then, result = self._done.popleft()
+            then, result, wrong = self._done.popleft()
+            if wrong:
+                self._complain(wrong)
             then(result)
 
     def _work(self) -> None:
         while True:
             call, then = self._calls.get()
+            result, wrong = None, ""
             try:
                 result = call()
             except OpsError as error:
-                logger.warning("supervisor_call_failed", error=str(error))
-                result = None
-            except Exception as error:  # the thread must outlive whatever a call meets
-                logger.error("supervisor_call_failed", error=type(error).__name__, exc_info=True)
-                result = None
-            self._done.append((then, result))
+                wrong = str(error)
+            except Exception:  # noqa: BLE001 - the thread must outlive whatever a call meets
+                wrong = traceback.format_exc()
+            self._done.append((then, result, wrong))
             os.write(self._wake, b".")
 
 
-def ready_among(pending: Mapping[str, float], ports: Mapping[str, int], host: str) -> set[str]:
+def ready_among(pending: Mapping[str, float], ports: Mapping[str, int], host: str, database_url: str) -> set[str]:
     """Which of these work. `pending` gives each process's age in seconds: an older heartbeat is of the one before it.
 
     web and gateway answer on their port; workers, clock and watchdog beat; anything else only has to live for a second.
@@ -68,22 +71,22 @@ def ready_among(pending: Mapping[str, float], ports: Mapping[str, int], host: st
     beating = {n: age for n, age in pending.items() if n.startswith(_BEATING)}
     ready |= {n for n, age in pending.items() if n not in beating and n not in ports and age > 1}
     if beating:
-        ages = heartbeat_ages()
+        ages = heartbeat_ages(database_url)
         ready |= {name for name, age in beating.items() if ages.get(name, age + 1) < age}
     return ready
 
 
-def heartbeat_ages() -> dict[str, float]:
+def heartbeat_ages(database_url: str) -> dict[str, float]:
     """Seconds since the last sign of life of each process; empty while the database is away."""
-    from core.kit import db
-    from core.kit.db import STAFF
-    from core.runtime.runs.heartbeats import beats
-
+    # a plain connection: the ORM would cost the supervisor 50 MB, and nobody needs it until a worker dies
     try:
-        with db.transaction(STAFF) as session:
-            return {b.process: b.age_s for b in beats(session)}
-    except OpsError:
+        with reach.connect(database_url, options="-c statement_timeout=2000") as connection:
+            rows = connection.execute(
+                "SELECT process, extract(epoch FROM clock_timestamp() - at)::float FROM public.heartbeats"
+            ).fetchall()
+    except (OpsError, psycopg.Error):
         return {}
+    return {str(process): float(str(age)) for process, age in rows}
 
 
 def answers(host: str, port: int, path: str) -> bool:

@@ -16,10 +16,9 @@ import psycopg
 from psycopg import sql
 
 from core.errors import OpsError, Unavailable
-from core.kit.db import APP_ROLE
 from core.kit.embedded.process import die_with_parent, free_port, secret, stop, wait_until
+from core.kit.roles import APP_ROLE, OWNER_ROLE
 
-OWNER_ROLE = "ops_owner"
 DATABASE = "ops"
 # both changes of user clear the parent-death signal, so it is set again behind them
 _USERNS = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "--", "setpriv", "--pdeathsig=KILL", "--"]
