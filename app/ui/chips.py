@@ -29,17 +29,19 @@ def show(
     *,
     name: str = "state",
     total: tuple[str, int] | None = None,
+    tones: Mapping[str, str] | None = None,
 ) -> None:
     """Chips for (value, label, count); `chosen` is the one that is on. `others` are the parameters to keep.
 
-    The count's colour comes from the state's tone. A chip that is on leads back to all.
+    The count's colour comes from the state's tone; `tones` names the state where the value is none itself. A chip that is
+    on leads back to all.
     """
     made = []
     if total is not None:
         on = ' class="on" aria-current="true"' if not chosen else ""
         made.append(f'<a href="{esc(href(path, others))}"{on}>{esc(total[0])} <b>{total[1]:,}</b></a>')
     for value, label, count in counts:
-        tone = words.state(value).tone
+        tone = words.state((tones or {}).get(value, value)).tone
         is_on = value == chosen
         target = href(path, {**others, name: None if is_on else value})
         cls = f"c-{tone}" + (" on" if is_on else "") + ("" if count or is_on else " zero")

@@ -26,8 +26,11 @@ class Spec:
 
 PAGES: tuple[Spec, ...] = (
     Spec("today", "today.py", "Today", "wb_sunny", ""),
+    Spec("pipeline", "pipeline.py", "Pipeline", "filter_alt", "Sales"),
+    Spec("deal", "deal.py", "Deal", "handshake", None),
     Spec("agent-jobs", "agent_jobs.py", "Agent jobs", "smart_toy", "Automation"),
     Spec("runs", "runs.py", "Runs", "list_alt", "Automation"),
+    Spec("activity", "activity.py", "Activity", "history", "Automation"),
     Spec("run", "run.py", "Run", "play_circle", None),
     Spec("job", "job.py", "Job", "smart_toy", None),
 )
@@ -59,6 +62,12 @@ def build(role: str) -> dict[str, list[Any]]:
         menu.setdefault(spec.section or "", []).append(page)
     st.session_state["_pages"] = known
     return menu
+
+
+def link(href: str, role: str) -> str | None:
+    """The address if the role may open its page, else None: text that leads nowhere is better than a dead link."""
+    path = urlsplit(href).path.strip("/") or "today"
+    return href if any(p.url == path for p in allowed(role)) else None
 
 
 def go(href: str) -> NoReturn | None:

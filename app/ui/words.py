@@ -2,7 +2,7 @@
 
 import html
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from core.config import get_settings
@@ -130,6 +130,12 @@ def day(at: datetime, in_zone: ZoneInfo | None = None) -> str:
     return near or f"{local:%a} {local.day} {local:%b}"
 
 
+def long_day() -> str:
+    """The agency's date in full: `Saturday 21 November`."""
+    local = clock.now().astimezone(zone())
+    return f"{local:%A} {local.day} {local:%B}"
+
+
 def soon(at: datetime | None, in_zone: ZoneInfo | None = None) -> str:
     """A future instant: `tomorrow 7:00 AM`."""
     return "–" if at is None else f"{day(at, in_zone)} {clock_time(at, in_zone)}"
@@ -192,6 +198,16 @@ def cost(microusd: int | None) -> str:
 def amount(minor: int | None, currency: str | None = None, *, compact: bool = False) -> str:
     """Money in minor units for a person."""
     return money.show(minor, currency or get_settings().currency, compact=compact)
+
+
+def today() -> date:
+    """The local date."""
+    return clock.now().astimezone(zone()).date()
+
+
+def date_text(day_: date) -> str:
+    """A calendar day: `21 Nov 2026`."""
+    return f"{day_.day} {day_:%b %Y}"
 
 
 def percent(part: float, whole: float) -> str:
