@@ -87,7 +87,8 @@ if not seen.stages:
 else:
     pipeline.tiles(seen, wanted, period)
     pipeline.needs_you(seen, wanted, period)
+    charts(seen)
+    page.section("Deals")
     pipeline.stage_chips(seen, wanted, period)
     deals(wanted)
-    charts(seen)
 deal_import.from_address()

@@ -65,7 +65,14 @@ def top(seen: Seen) -> None:
 def parts(seen: Seen) -> None:
     """What stands below the steps."""
     detail = seen.detail
-    names = ["Report", f"Facts {len(seen.facts)}", f"Log {len(detail.logs)}", "Cause and effect", f"Model calls {len(seen.calls)}", "Input"]
+    names = [
+        "Report",
+        f"Facts {len(seen.facts)}",
+        f"Log {len(detail.logs)}",
+        "Cause and effect",
+        f"Model calls {len(seen.calls)}",
+        "Input",
+    ]
     tabs = st.tabs(names)
     with tabs[0]:
         run_view.said(seen)

@@ -5,7 +5,7 @@ from datetime import timedelta
 import streamlit as st
 
 from app.auth.current import current_user
-from app.ui import chips, live, page, run_drawer, run_rows, table, words
+from app.ui import chips, live, page, run_drawer, run_rows, table
 from app.ui.actions import on_runs
 from core.kit import clock, db
 from core.kit.db import STAFF
@@ -52,6 +52,8 @@ def rows() -> tuple[list[table.Row], int | None]:
 
 def body() -> None:
     """The part that follows the ledger: counts and changed rows."""
+    with slot:
+        live.pulse("runs")
     with db.transaction(STAFF) as session:
         counts = queries.counts_by_word(session, wanted())
     state = chips.param("state")
@@ -67,7 +69,7 @@ def filters() -> None:
     st.session_state["runs_period"] = chips.param("period") if chips.param("period") in PERIODS else "7 d"
     st.text_input(
         "Search runs", key="runs_q", placeholder="Search job, error, person or #number", label_visibility="collapsed",
-        width=300, on_change=lambda: set_param("q", st.session_state["runs_q"].strip()),
+        width=280, on_change=lambda: set_param("q", st.session_state["runs_q"].strip()),
     )  # fmt: skip
     st.segmented_control(
         "Period", list(PERIODS), key="runs_period", label_visibility="collapsed", required=True,
@@ -75,8 +77,16 @@ def filters() -> None:
     )  # fmt: skip
 
 
+def paging(following: int | None) -> list[tuple[str, str]]:
+    """Links to older runs and back."""
+    here = {**kept(), "state": chips.param("state")}
+    found = [("Newest runs", chips.href("/runs", here))] if chips.param("before") else []
+    return found + ([("Older runs", chips.href("/runs", {**here, "before": str(following)}))] if following else [])
+
+
 current_user()
 with page.header("Runs", "What ran, what runs now, and what needs a second look?"):
+    slot = st.container(width=150, key="corner")
     filters()
 live.watch("runs", body)
 made, following = rows()
@@ -90,12 +100,6 @@ table.show(
     on_action=on_runs,
     select=run_rows.BULK,
     dense=True,
+    more=paging(following),
 )
-if following or chips.param("before"):
-    older = chips.href("/runs", {**kept(), "state": chips.param("state"), "before": str(following or "")})
-    newest = chips.href("/runs", {**kept(), "state": chips.param("state")})
-    links = (f'<a href="{words.esc(newest)}">Newest</a>' if chips.param("before") else "") + (
-        f'<a href="{words.esc(older)}">Older runs</a>' if following else ""
-    )
-    st.html(f'<nav class="chips" aria-label="Pages">{links}</nav>')
 run_drawer.from_address()

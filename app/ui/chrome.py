@@ -50,28 +50,22 @@ def _frame(role: str) -> None:
         "found": st.session_state.get("_found"),
         "trouble": health.now().tone == "red",
     }
-    result = assets.renderer("ops_chrome")(
-        key="ops_chrome", data=data, on_go_change=lambda: None, on_find_change=_search
-    )
+    result = assets.renderer("ops_chrome")(key="ops_chrome", data=data, on_go_change=lambda: None, on_find_change=_search)
     if result.go:
         nav.go(result.go["href"])
 
 
 def _items(role: str) -> list[dict[str, str]]:
-    pages = [
-        {"t": p.title, "k": p.section or "Page", "href": f"/{p.url}"} for p in nav.allowed(role) if p.section is not None
-    ]
+    pages = [{"t": p.title, "k": p.section or "Page", "href": f"/{p.url}"} for p in nav.allowed(role) if p.section is not None]
     return pages + _jobs()
 
 
 @st.cache_data(ttl=15, show_spinner=False)
 def _jobs() -> list[dict[str, str]]:
-    try:
-        from core.runtime.schedules import queries
-    except ImportError:
-        return []
+    from core.runtime.schedules import queries
+
     with db.transaction(STAFF) as session:
-        return [{"t": j.title, "sub": j.name, "k": "Job", "href": f"/job?name={j.name}"} for j in queries.list_jobs(session)]
+        return [{"t": j.title, "sub": j.name, "k": "Job", "href": f"/job?name={j.name}"} for j in queries.list_schedules(session)]
 
 
 def _search() -> None:

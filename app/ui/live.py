@@ -1,6 +1,6 @@
 """Live parts of a page: a fragment that is rerun when the ledger changed, and not on a timer.
 
-    live.watch("runs", body)        # body() draws what changes; "Live" in the corner says how fresh it is
+    live.watch("runs", body)        # body() draws what changes, and live.pulse("runs") where it says how fresh it is
 
 The browser asks /live (some 60 bytes) every second or two and reruns the fragment only when the answer is new. Put a
 pulse into a dialog with `live.pulse`: it reruns the dialog.
@@ -48,18 +48,18 @@ def forget() -> None:
 def pulse(key: str) -> None:
     """The freshness line. It reruns the fragment it stands in when something changed."""
     mark = now()
-    assets.renderer("ops_pulse")(
-        key=f"pulse_{key}", data={"v": mark.version, "active": mark.active}, on_beat_change=lambda: None
-    )
+    assets.renderer("ops_pulse")(key=f"pulse_{key}", data={"v": mark.version, "active": mark.active}, on_beat_change=lambda: None)
 
 
 def watch(key: str, body: Callable[[], None]) -> None:
-    """Draw `body` in a fragment that follows the ledger. Who may see it is asked again at each rerun."""
+    """Draw `body` in a fragment that follows the ledger; it calls `pulse` where the freshness line belongs.
+
+    Who may see it is asked again at each rerun.
+    """
 
     @st.fragment(key=f"live_{key}")
     def part() -> None:
         current_user()
-        pulse(key)
         body()
 
     part()

@@ -94,9 +94,7 @@ def rows_html(rows: Sequence[dict[str, Any]]) -> str:
                 text = f'<a href="{esc(target)}">{text}</a>'
             cells.append(f"<td{' class=n' if isinstance(row.get(column), int | float) else ''}>{text}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
-    return (
-        f'<div class="scroll"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
-    )
+    return f'<div class="scroll"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
 
 
 def _name(column: str) -> str:

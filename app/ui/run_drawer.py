@@ -27,8 +27,11 @@ def from_address() -> None:
         _drawer(int(wanted))
 
 
-@st.dialog("Run", position="right", width="large", on_dismiss=close)
 def _drawer(run_id: int) -> None:
+    st.dialog(f"Run #{run_id}", position="right", width=780, on_dismiss=close)(_draw)(run_id)
+
+
+def _draw(run_id: int) -> None:
     current_user()
     try:
         seen = run_view.read(run_id, whole=False)
@@ -36,9 +39,7 @@ def _drawer(run_id: int) -> None:
         page.problem(error)
         return
     run = seen.detail.run
-    st.html(
-        f'<div class="pg"><h1>{esc(run.title)} <small>#{run.id}</small> {run_view.title_chips(seen.detail)}</h1></div>'
-    )
+    st.html(f'<div class="pg"><h1>{esc(run.title)} {run_view.title_chips(seen.detail)}</h1></div>')
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.html(f'<p class="chips"><a href="/run?run={run.id}">Open the full page</a></p>', width="content")
         buttons(run_id, run.state, run.reason, key="drawer")

@@ -6,12 +6,12 @@ from core.runtime.runs.models import ACTIVE
 from core.runtime.runs.queries import RunRow
 
 COLUMNS = (
-    Column("Run", "id", phone="label", width="76px"),
-    Column("Job", "text", phone="first"),
-    Column("State", "state", phone="corner", width="130px"),
-    Column("Started", "ago", phone="", width="112px"),
-    Column("Duration", "duration", phone="label", align="end", width="96px"),
-    Column("Cost", "money", phone="label", align="end", width="84px"),
+    Column("Run", "id", phone="label", width="72px"),
+    Column("Job", "text", phone="first", width="224px"),
+    Column("State", "state", phone="corner", width="136px"),
+    Column("Started", "ago", width="106px"),
+    Column("Duration", "duration", phone="label", align="end", width="100px"),
+    Column("Cost", "money", phone="label", align="end", width="82px"),
     Column("Started by", "text", phone="hide", width="150px"),
     Column("What happened", "text", phone="wide"),
 )
@@ -48,7 +48,7 @@ def _by(run: RunRow) -> str:
     return {"schedule": "Schedule"}.get(run.cause_kind, run.cause_label or run.cause_kind.capitalize())
 
 
-def said(run: RunRow) -> str | None:
+def said(run: RunRow) -> str:
     """What happened, in a few words: the step it is in, or why it ended."""
     if run.cancel_requested and run.state == "running":
         return "Stopping…"
@@ -66,4 +66,4 @@ def said(run: RunRow) -> str | None:
         return "An earlier run was still going"
     if run.rescues:
         return f"Taken over {words.many(run.rescues, 'time')} after its worker went away"
-    return f"Needed {run.attempts} tries" if run.attempts > 1 else None
+    return f"Needed {run.attempts} tries" if run.attempts > 1 else ""

@@ -65,7 +65,7 @@ def summary(detail: RunDetail) -> None:
     if run.started_at and run.started_at >= run.run_after:
         parts.append(("Waited", esc(words.duration(run.started_at - max(run.run_after, run.created_at)))))
     if run.cost_microusd or run.tokens:
-        parts.append(("Cost", f"{esc(words.cost(run.cost_microusd))} · {run.tokens:,} tokens"))
+        parts.append(("Cost", f"{esc(words.cost(run.cost_microusd))}, {run.tokens:,} tokens" if run.cost_microusd else "none"))
     if run.attempts > 1 or run.rescues:
         parts.append(("Tries", f"{run.attempts} of {run.max_attempts}"))
     if run.worker:

@@ -112,8 +112,12 @@ def show(
     on_action: Callable[[str, list[RowId]], None] | None = None,
     select: Sequence[tuple[str, str]] = (),
     dense: bool = False,
+    more: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Draw the table. `select` adds check boxes and a bar of bulk actions [(action, label)] that count what they would touch."""
+    """Draw the table. `select` adds check boxes and a bar of bulk actions [(action, label)] that count what they would touch.
+
+    `dense` keeps each row on one line, so columns need widths; `more` are links (label, address) below, e.g. to older rows.
+    """
     plain = [_plain(r) for r in rows]
     data: dict[str, Any] = {
         "key": key,
@@ -126,6 +130,8 @@ def show(
     }
     if select:
         data["select"] = [list(s) for s in select]
+    if more:
+        data["more"] = [list(m) for m in more]
     data["seq"] = hashlib.blake2b(json.dumps(data, default=str).encode(), digest_size=6).hexdigest()
     st.session_state[_memory(key)] = (data["seq"], {str(r["id"]): r for r in plain}, [r["id"] for r in plain])
 

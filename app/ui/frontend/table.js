@@ -1,5 +1,5 @@
 // A keyed table: rows are matched by id and only what changed is touched, so focus, selection and scroll survive a refresh.
-const ICONS={check:'M3.5 8.5l3 3 6-7',cross:'M4.5 4.5l7 7m0-7l-7 7',minus:'M4 8h8',pause:'M6 4.5v7M10 4.5v7',clock:'M8 4.5V8l2.5 1.5',
+const ICONS={check:'M3.5 8.5l3 3 6-7',cross:'M4.5 4.5l7 7m0-7l-7 7',minus:'M4 8h8',pause:'M6 4.5v7M10 4.5v7',clock:'M8 2.4a5.6 5.6 0 1 1 0 11.2A5.6 5.6 0 0 1 8 2.4M8 5.2V8l2 1.2',
  skip:'M5 4.5L9 8l-4 3.5M11 4.5v7',stop:'M5.5 5.5h5v5h-5z',warn:'M8 4v5M8 11.4v.1',dot:'M8 8h.01',spin:'',play:'M6 4.5v7l5.5-3.5z',more:'M4 8h.01M8 8h.01M12 8h.01',retry:'M12 5.5A4.8 4.8 0 1 0 12.8 8M12.5 3v3h-3'};
 const esc=x=>String(x??'').replace(/[&<>"']/g,c=>'&#'+c.charCodeAt(0)+';');
 const icon=n=>n==='spin'?'<span class="spin" aria-hidden="true"></span>':`<svg class="ic" viewBox="0 0 16 16" aria-hidden="true"><path d="${ICONS[n]||ICONS.dot}"/></svg>`;
@@ -10,7 +10,7 @@ const full=t=>new Date(t).toLocaleString(undefined,{weekday:'short',day:'numeric
 const time=t=>t==null?'<span class="none">–</span>':`<time data-t="${t}" datetime="${new Date(t).toISOString()}" title="${esc(full(t))}">${rel(t)}</time>`;
 const a=(href,t,cls)=>href?`<a href="${esc(href)}" class="${cls||''}">${t}</a>`:t;
 const CELL={
- text:c=>c==null||c===''?'<span class="none">–</span>':typeof c==='object'?`<span class="two">${a(c.href,esc(c.t),c.sub!=null?'main':'')}${c.sub!=null?`<small>${esc(c.sub)}</small>`:''}</span>`:esc(c),
+ text:c=>c===''?'':c==null?'<span class="none">–</span>':typeof c==='object'?`<span class="two">${a(c.href,esc(c.t),c.sub!=null?'main':'')}${c.sub!=null?`<small>${esc(c.sub)}</small>`:''}</span>`:esc(c),
  state:c=>c==null?'<span class="none">–</span>':a(c[3],`<span class="chip ${esc(c[0])}">${icon(c[2])}${esc(c[1])}</span>`,'bare'),
  ago:c=>time(c),
  duration:c=>c==null?'<span class="none">–</span>':typeof c==='object'?`<span class="num" data-since="${c.since}">${dur(Math.max(0,Date.now()-c.since))}</span>`:`<span class="num">${dur(c)}</span>`,
@@ -48,8 +48,9 @@ export default function(c){
    for(const t of w.querySelectorAll('[data-since]'))t.textContent=dur(Math.max(0,Date.now()-t.dataset.since))},1000)}
  const {w}=S;S.base=data;S.set=setTriggerValue;
  const head=(data.select?'<th class="sel"><input type="checkbox" aria-label="Select all rows"></th>':'')+data.columns.map(k=>`<th scope="col" class="${esc([k.kind,k.align||''].join(' '))}" ${k.width?`style="width:${esc(k.width)}"`:''}>${k.hide_label?`<span class="vh">${esc(k.label)}</span>`:esc(k.label)}</th>`).join('');
- if(S.head!==head){S.head=head;w.innerHTML=`<table aria-label="${esc(data.label)}"><thead><tr>${head}</tr></thead><tbody></tbody></table><p class="empty" hidden></p><div class="bulk" role="toolbar" aria-label="Selected rows" hidden></div>`;S.seen=false}
+ if(S.head!==head){S.head=head;w.innerHTML=`<table aria-label="${esc(data.label)}"><thead><tr>${head}</tr></thead><tbody></tbody></table><p class="empty" hidden></p><div class="more"></div><div class="bulk" role="toolbar" aria-label="Selected rows" hidden></div>`;S.seen=false}
  w.classList.toggle('dense',!!data.dense);w.classList.toggle('opens',!!data.opens);w.querySelector('.empty').textContent=data.empty||'Nothing here.';
+ w.querySelector('.more').innerHTML=(data.more||[]).map(([t,h])=>`<a href="${esc(h)}">${esc(t)}</a>`).join('');w.querySelector('.more').hidden=!data.more;
  const all=window.__opsTables??=new Map();all.set(data.key,p=>{S.patch=p;apply(S)});
  if(window.__opsPatches?.get(data.key))S.patch=window.__opsPatches.get(data.key);apply(S);
  const open=tr=>{for(const e of w.querySelectorAll('tr.at'))e.classList.remove('at');tr.classList.add('at');
