@@ -45,9 +45,10 @@ def month(session: Session, when: FactContext) -> Section:
     )  # fmt: skip
     rows = [client_row(c) for c in found]
     served = built.count("clients", "Clients with a deployed automation", len(found), rows, noun="client")
-    active = built.count(
-        "active", "Automations switched on", sum(c.active for c in found), rows, noun="automation", row_count=len(rows)
+    worked = built.count(
+        "worked", "Automations that ran", sum(c.worked for c in found), rows, noun="automation", row_count=len(rows)
     )
+    active = built.count("active", "Automations switched on now", sum(c.active for c in found), rows, row_count=len(rows))
     runs = built.count("runs", "Runs last month", sum(c.runs for c in found), rows, noun="run", row_count=len(rows))
     errors = built.count(
         "errors", "Failed runs last month", sum(c.errors for c in found), rows, noun="error", row_count=len(rows)
@@ -56,7 +57,7 @@ def month(session: Session, when: FactContext) -> Section:
     hours = built.duration("hours", "Hours saved last month, assumed", rules.hours_saved(tasks), "hours", rows)
     minutes = built.count("minutes", "Minutes assumed for one task", rules.MINUTES_PER_TASK, (), noun="minute", row_count=0)
     first = built.day("from", "The month began on", period.first)
-    built.line(f"In the month from {first}, {active} ran at {served}: {runs} with {errors}.")
+    built.line(f"In the month from {first}, {worked} ran at {served}: {runs} with {errors}. Switched on now: {active}.")
     built.line(f"That is {hours} saved, assumed at {minutes} a task and not measured.")
     for number, client in enumerate(found[:LISTED], start=1):
         href, label = links.client(client.client.id), f"Client {number}"

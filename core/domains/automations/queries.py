@@ -41,6 +41,11 @@ class ClientUse:
     errors: int
 
     @property
+    def worked(self) -> int:
+        """Automations that ran in the period, whether or not they are switched on today."""
+        return sum(a.runs > 0 for a in self.automations)
+
+    @property
     def tasks(self) -> int:
         """Runs that ended well."""
         return rules.tasks_done(self.runs, self.errors)

@@ -108,7 +108,7 @@ def failed_deploys(session: Session, when: FactContext) -> Section:
         href=links.DEPLOYMENT_EVENTS,
     )  # fmt: skip
     start = when.now - timedelta(days=rules.FAILURE_WINDOW_DAYS)
-    troubled, total = deployments.repeated_failures(session, start, rules.REPEATED_FAILURES)
+    troubled, total = deployments.repeated_failures(session, start, when.now, rules.REPEATED_FAILURES)
     rows = [_failure_row(t, when) for t in troubled]
     count = built.count("count", "Clients with repeated failures", total, rows, noun="client", row_count=total)
     limit = built.count("at_least", "Repeated means at least", rules.REPEATED_FAILURES, (), noun="failed deployment", row_count=0)

@@ -35,15 +35,15 @@ class DeploymentPage:
     total: int
 
 
-def since(session: Session, start: datetime, *, troubled_only: bool = False, limit: int = 50) -> DeploymentPage:
-    """Deployments from `start` on, latest first; `troubled_only` keeps the failed and the rolled back."""
+def between(session: Session, start: datetime, end: datetime, *, troubled_only: bool = False, limit: int = 50) -> DeploymentPage:
+    """Deployments in [start, end], latest first; `troubled_only` keeps the failed and the rolled back."""
     statement: Any = (
         select(
             Deployment.id, Deployment.ticket_id, Ticket.title, Deployment.client_id, Deployment.platform, Deployment.status,
             Deployment.error, Deployment.url, Deployment.at, func.count().over().label("total"),
         )
         .outerjoin(Ticket, Ticket.id == Deployment.ticket_id)
-        .where(Deployment.at >= start)
+        .where(Deployment.at >= start, Deployment.at <= end)
         .order_by(Deployment.at.desc(), Deployment.id.desc())
         .limit(limit)
     )  # fmt: skip
@@ -111,8 +111,10 @@ class TroubledClient:
     last_error: str | None
 
 
-def repeated_failures(session: Session, start: datetime, at_least: int, limit: int = 50) -> tuple[list[TroubledClient], int]:
-    """Clients with that many failed deployments since `start`, the most first; and how many such clients there are."""
+def repeated_failures(
+    session: Session, start: datetime, end: datetime, at_least: int, limit: int = 50
+) -> tuple[list[TroubledClient], int]:
+    """Clients with that many failed deployments in [start, end], the most first; and how many such clients there are."""
     number = func.count()
     statement: Any = (
         select(
@@ -120,7 +122,10 @@ def repeated_failures(session: Session, start: datetime, at_least: int, limit: i
             func.array_agg(func.coalesce(Deployment.error, "")).label("errors"),
             func.array_agg(Deployment.at).label("times"), func.count().over().label("total"),
         )
-        .where(Deployment.at >= start, Deployment.status == DeploymentStatus.FAILED, Deployment.client_id.is_not(None))
+        .where(
+            Deployment.at >= start, Deployment.at <= end, Deployment.status == DeploymentStatus.FAILED,
+            Deployment.client_id.is_not(None),
+        )
         .group_by(Deployment.client_id)
         .having(number >= at_least)
         .order_by(number.desc(), func.max(Deployment.at).desc())

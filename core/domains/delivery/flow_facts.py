@@ -16,11 +16,11 @@ from core.runtime.agents.section_builder import SectionBuilder
 def deploy_health(session: Session, when: FactContext) -> Section:
     """Failed and rolled back deployments of the last 24 hours and 30 days, the latest by name."""
     built = SectionBuilder(
-        "delivery.deploy_health", "Deployment health", query="delivery.deployments.since", href=links.DEPLOYMENT_EVENTS
+        "delivery.deploy_health", "Deployment health", query="delivery.deployments.between", href=links.DEPLOYMENT_EVENTS
     )
-    everything = deployments.since(session, when.now - rules.DEPLOY_WINDOW)
-    trouble = deployments.since(session, when.now - rules.DEPLOY_WINDOW, troubled_only=True)
-    recent = deployments.since(session, when.now - rules.RECENT_DEPLOYS, troubled_only=True)
+    everything = deployments.between(session, when.now - rules.DEPLOY_WINDOW, when.now)
+    trouble = deployments.between(session, when.now - rules.DEPLOY_WINDOW, when.now, troubled_only=True)
+    recent = deployments.between(session, when.now - rules.RECENT_DEPLOYS, when.now, troubled_only=True)
     day = built.duration("recent", "Recent means the last", rules.RECENT_DEPLOYS.total_seconds() / 3600, "hours")
     month = built.duration("window", "The month is the last", rules.DEPLOY_WINDOW.days, "days")
     last_day = built.count(
@@ -35,8 +35,8 @@ def deploy_health(session: Session, when: FactContext) -> Section:
         "failed", "Deployments that failed in the last month", trouble.total, deployment_rows(trouble.rows, when),
         row_count=trouble.total,
     )  # fmt: skip
-    built.line(f"{last_day} failed or were rolled back in the last {day}.")
-    built.line(f"In the last {month} there were {total}; {failed} failed or were rolled back.")
+    built.line(f"Failed or rolled back in the last {day}: {last_day}.")
+    built.line(f"Of {total} in the last {month}, {failed} failed or had to be rolled back.")
     for number, found in enumerate(trouble.rows[:LISTED], start=1):
         rows = deployment_rows([found], when)
         href = links.ticket(found.ticket_id) if found.ticket_id else None

@@ -20,6 +20,7 @@ def metrics(use: ClientUse, deployments: int) -> dict[str, object]:
     """The figures of a report, as `client_reports.metrics` keeps them."""
     return {
         "automations_active": use.active,
+        "automations_worked": use.worked,
         "automations": len(use.automations),
         "deployments": deployments,
         "runs": use.runs,
@@ -42,7 +43,8 @@ def facts(use: ClientUse, period: Period, deployments: int) -> tuple[Fact, ...]:
     made = [
         text("report.client", "Client", use.client.name, QUERY),
         text("report.month", "Month", month_name(period), QUERY),
-        count("report.active", "Automations switched on", use.active, QUERY, rows, noun="automation", row_count=number),
+        count("report.worked", "Automations that ran in the month", use.worked, QUERY, rows, noun="automation", row_count=number),
+        count("report.active", "Automations switched on now", use.active, QUERY, rows, row_count=number),
         count("report.deployments", "Deployments in the month", deployments, DEPLOYED, (), noun="deployment", row_count=0),
         count("report.tasks", "Tasks done", use.tasks, QUERY, rows, noun="task", row_count=number),
         count("report.errors", "Runs that failed", use.errors, QUERY, rows, noun="run", row_count=number),
@@ -66,7 +68,8 @@ def template(use: ClientUse) -> str:
     """The report without a model: Markdown that cites `facts`."""
     lines = [
         "## Summary",
-        "In [[report.month]], [[report.active]] worked for [[report.client]] and completed [[report.tasks]].",
+        "In [[report.month]], [[report.worked]] worked for [[report.client]] and completed [[report.tasks]]. "
+        "Switched on now: [[report.active]].",
         "That is about [[report.hours]] saved. This is an estimate: it assumes [[report.minutes]] a task and was not measured.",
         "",
         "## Automations",
@@ -98,7 +101,7 @@ def email_subject(use: ClientUse, period: Period) -> str:
 def email_body(use: ClientUse, period: Period) -> str:
     """The covering mail, ready to send once a person has approved it."""
     greeting = f"Hello {use.client.contact_name}," if use.client.contact_name else "Hello,"
-    number = use.active
+    number = use.worked
     return (
         f"{greeting}\n\n"
         f"your report for {month_name(period)} is attached. {number:,} automation{'' if number == 1 else 's'} completed "
