@@ -97,7 +97,7 @@ def _writing(production: Production, deal_id: int) -> Callable[[], int]:
             drafts.save(
                 session, kind="follow_up", key=note.key, title=note.title, body=body, subject=("deal", deal_id),
                 for_role=FOR_ROLE, fact_keys=[f.key for f in note.facts], composer=composer, run_id=run.run_id,
-                org_id=when.org_id,
+                org_id=when.org_id, demo=detail.demo,
             )  # fmt: skip
         return 1
 
