@@ -260,6 +260,7 @@ class LedgerWorker(Worker):
 
     def _register(self) -> None:
         if self.birth_date is None or not self.connection.hexists(self.key, "birth"):
+            self.connection.delete(self.key)  # a part of it, written since Redis was emptied, would look like a namesake
             self.register_birth()  # type: ignore[no-untyped-call]
             self.set_state(WorkerStatus.IDLE)
         self.heartbeat()
