@@ -31,6 +31,7 @@ PAGES: tuple[Spec, ...] = (
     Spec("agent-jobs", "agent_jobs.py", "Agent jobs", "smart_toy", "Automation"),
     Spec("runs", "runs.py", "Runs", "list_alt", "Automation"),
     Spec("activity", "activity.py", "Activity", "history", "Automation"),
+    Spec("system", "system.py", "System", "monitor_heart", "Settings", frozenset({ADMIN, ENGINEERING})),
     Spec("run", "run.py", "Run", "play_circle", None),
     Spec("job", "job.py", "Job", "smart_toy", None),
 )
