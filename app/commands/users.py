@@ -1,5 +1,6 @@
 """`ops users`: people who may sign in."""
 
+import sys
 from typing import Any
 
 import click
@@ -133,14 +134,16 @@ def password_command(email: str, from_stdin: bool, as_json_: bool) -> None:
 
     if as_json_ and not from_stdin:
         raise BadInput("With --json nothing is asked for.", "Give the password on standard input with --stdin.")
-    stream = click.get_text_stream("stdin")
-    password = (
-        stream.readline().rstrip("\r\n") if from_stdin else click.prompt("Password", hide_input=True, confirmation_prompt=True)
-    )
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+    else:
+        password = click.prompt("Password", hide_input=True, confirmation_prompt=True)
     with db.transaction(STAFF) as session:
         service.set_password(session, email, password, by=_by())
-    done = "Saved. Every browser of theirs is signed out."
-    as_json({"email": email, "password": "set"}) if as_json_ else click.echo(done)
+    if as_json_:
+        as_json({"email": email, "password": "set"})
+    else:
+        click.echo("Saved. Every browser of theirs is signed out.")
 
 
 @users.command("disable")
