@@ -19,8 +19,9 @@ from worker.supervisor.render import Renderer, box
 from worker.supervisor.stream import Output, Pipes
 from worker.supervisor.watcher import Watcher
 
-APPS_MAY_TAKE_S = 5.0
-STORES_MAY_TAKE_S = 3.0
+# together with half a second for the rescue: within 10 s whatever hangs
+APPS_MAY_TAKE_S = 6.0
+STORES_MAY_TAKE_S = 2.5
 _LOOK_EVERY_S = 0.15
 _SLOW_AFTER_S = 45.0
 
