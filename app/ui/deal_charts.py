@@ -12,6 +12,15 @@ from core.kit import money
 
 HEIGHT = 250
 STATUS_TONES = {"open": "blue", "won": "green", "lost": "red"}
+LEGEND = {
+    "orientation": "h",
+    "y": 1.02,
+    "yanchor": "bottom",
+    "x": 0,
+    "traceorder": "normal",
+    "font": {"size": 11},
+    "entrywidth": 0,
+}
 AGE_TONES = ("green", "green", "blue", "amber", "amber", "red")
 
 
@@ -107,7 +116,7 @@ def conversion(rows: Sequence[Conversion], dark: bool) -> Any:
         )
         bars.append(bar)
     made = go.Figure(bars, _layout(dark, barmode="stack", showlegend=True))
-    made.update_layout(legend={"orientation": "h", "y": 1.14, "x": 0, "font": {"size": 11}})
+    made.update_layout(legend=LEGEND)
     made.update_yaxes(autorange="reversed", showgrid=False)
     made.update_xaxes(ticksuffix=" %", range=[0, 100], nticks=5)
     return made
@@ -127,7 +136,7 @@ def ageing(rows: Sequence[StageAges], dark: bool) -> Any:
         for i, bucket in enumerate(queries.bucket_names())
     ]  # fmt: skip
     made = go.Figure(bars, _layout(dark, barmode="stack", showlegend=True))
-    made.update_layout(legend={"orientation": "h", "y": 1.2, "x": 0, "font": {"size": 11}})
+    made.update_layout(legend=LEGEND)
     made.update_xaxes(showgrid=False)
     return made
 
@@ -150,7 +159,7 @@ def forecast(found: Forecast, dark: bool) -> Any:
         ),
     ]  # fmt: skip
     made = go.Figure(shown, _layout(dark, barmode="overlay", showlegend=True))
-    made.update_layout(legend={"orientation": "h", "y": 1.14, "x": 0, "font": {"size": 11}})
+    made.update_layout(legend=LEGEND)
     made.update_xaxes(showgrid=False, type="category")
     made.update_yaxes(tickprefix="$", tickformat="~s", nticks=5)
     return made

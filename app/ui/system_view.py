@@ -54,7 +54,9 @@ def tiles(health: SystemHealth) -> None:
     shared = f"{memory.pss_mb:,.0f} MB with shared pages counted once" if memory.pss_mb is not None else ""
     page.tiles(
         [
-            page.tile("Processes", f"{sum(p.state == 'running' for p in health.processes)} of {len(health.processes)} running"),
+            page.tile(
+                "Processes", f"{sum(p.state == 'running' for p in health.processes)} of {len(health.processes)}", "running"
+            ),
             page.tile("Longest wait for a worker", words.span(waits) if waits >= 1 else "none", "", hot=waits > 60, tone="red"),
             page.tile("Clock", _age(health.clock_heartbeat_age_s), "last sign of life"),
             page.tile("Watchdog", _age(health.watchdog_heartbeat_age_s), "last sign of life"),
