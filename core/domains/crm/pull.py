@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.config import get_settings
 from core.domains.crm.importer import load
+from core.domains.crm.importer.parsing import MAX_AMOUNT
 from core.domains.crm.importer.rows import fingerprint
 from core.domains.crm.importer.shapes import ParsedDeal
 from core.domains.crm.models import DealImport, DealStatus
@@ -151,7 +152,9 @@ def _save_page(session: Session, page: DealPage, names: _Names, by: Actor, impor
     unreadable = [{"line": 0, "reason": "Pipedrive sent a deal we can't read.", "row": _short(item)} for item in page.unreadable]
     readable: dict[int, ParsedDeal] = {}
     for deal in page.deals:
-        if deal.stage_id in names.stages and deal.status in ("open", "won", "lost"):
+        if deal.value is not None and not abs(deal.value) <= MAX_AMOUNT:
+            unreadable.append({"line": 0, "reason": "The deal's value is too large.", "row": {"id": str(deal.id)}})
+        elif deal.stage_id in names.stages and deal.status in ("open", "won", "lost"):
             readable[deal.id] = _parsed(deal, names, closed, now)
         else:
             unreadable.append({"line": 0, "reason": "The deal's stage or status is not known.", "row": {"id": str(deal.id)}})

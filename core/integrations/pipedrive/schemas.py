@@ -29,7 +29,10 @@ def _reference(value: Any) -> Any:
 
 def _amount(value: Any) -> Any:
     # through text: a float such as 0.1 must not become 0.1000000000000000055
-    return None if value in (None, "") else Decimal(str(value))
+    amount = None if value in (None, "") else Decimal(str(value))
+    if amount is not None and not amount.is_finite():
+        raise ValueError("not an amount")
+    return amount
 
 
 Time = Annotated[datetime | None, BeforeValidator(_time)]

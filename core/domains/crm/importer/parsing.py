@@ -16,8 +16,8 @@ MONTHS = {
     "october": 10, "nov": 11, "november": 11, "dec": 12, "december": 12,
 }  # fmt: skip
 BLANKS = frozenset({"", "-", "–", "—", "n/a", "na", "null", "none", "nil", "(blank)", "(none)", "#n/a", "not set", "?"})
-MAX_MINOR = 9_000_000_000_000_000
-"""Nine quadrillion minor units: beyond it a value is a mistake, and sums of it would leave 64 bits."""
+MAX_AMOUNT = 10_000_000_000_000
+"""Ten trillion in major units: beyond it a deal's value is a mistake, and sums of it would leave 64 bits."""
 
 _TIME = r"(?:[T\s,]+(?:at\s+)?(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,]\d{1,9})?)?\s*([ap]\.?m\.?)?\s*(Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
 _ISO = re.compile(rf"(\d{{4}})[-/.](\d{{1,2}})[-/.](\d{{1,2}}){_TIME}", re.IGNORECASE)

@@ -148,10 +148,9 @@ class RowReader:
         return minor_units, currency
 
     def _minor(self, amount: Decimal, currency: str, cell: str) -> int:
-        minor = money.to_minor(amount, currency)
-        if abs(minor) > parsing.MAX_MINOR:
+        if abs(amount) > parsing.MAX_AMOUNT:
             raise RowError(f"“{cell.strip()[:40]}” in {self._column('value')} is too large to be a deal's value.")
-        return minor
+        return money.to_minor(amount, currency)
 
     def _date(self, cells: list[str], key: str) -> datetime | None:
         cell, order = cells[self.columns[key]], self.readings.orders[key]

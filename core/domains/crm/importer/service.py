@@ -114,7 +114,7 @@ def _entry_stage(taken: survey.Survey, spelling: Spellings, status_of: dict[str,
     open_stages = [n for n in order if status_of[n] == DealStatus.OPEN]
     for name in open_stages:
         without, with_date = counted.get(name, (0, 0))
-        if with_date > without:
+        if with_date and with_date >= without:
             return name
     return open_stages[0] if open_stages else None
 
