@@ -1,6 +1,7 @@
 """How commands print: tables for people, JSON for programs."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
@@ -31,10 +32,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) 
     made = Table(box=None, pad_edge=False, header_style="bold")
     for index, column in enumerate(columns):
         numeric = all(isinstance(r[index], int | float) for r in rows)
-        made.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        # what names the row is what people copy: never broken in two
+        made.add_column(column, justify="right" if numeric else "left", overflow="fold", no_wrap=index == 0)
     for row in rows:
         made.add_row(*(Text("" if c is None else str(c)) for c in row))
-    Console().print(made)
+    # in a pipe or a file there is no width to keep to
+    Console(width=None if sys.stdout.isatty() else 200).print(made)
 
 
 def fields(values: Mapping[str, Any]) -> None:

@@ -8,6 +8,15 @@ import structlog
 from core.config import get_settings
 
 
+def _on_stderr(*_args: object) -> structlog.PrintLogger:
+    return structlog.PrintLogger(sys.stderr)
+
+
+if not structlog.is_configured():
+    # commands and scripts that set nothing up: standard output is for what was asked for
+    structlog.configure(logger_factory=_on_stderr, wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+
+
 def configure(process: str) -> None:
     """Set up logging for this process; `process` names it in every line."""
     level = getattr(logging, get_settings().log_level.upper(), logging.INFO)
