@@ -15,9 +15,6 @@ from core.runtime.agents.prose import Block, blocks, first_sentence
 from core.runtime.agents.specs import AGENT_JOB
 from core.runtime.runs.models import Run, RunState
 
-NOT_CALLED = "started"
-"""Outcome of a call that is under way, or whose worker died during it; its cost is the most it can have been."""
-
 
 @dataclass(frozen=True, slots=True)
 class FactLine:
