@@ -1,0 +1,25 @@
+"""`python -m benchmarks [NAME ...]`: every benchmark, one after the other. Exit code 1 when one ends with an error."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+_HELPERS = {"__init__", "__main__", "bulk", "harness", "results", "storm", "work"}
+
+
+def main() -> int:
+    """Run them, each in a process of its own."""
+    folder = Path(__file__).parent
+    found = sorted(p.stem for p in folder.glob("*.py") if p.stem not in _HELPERS)
+    failed = []
+    for name in sys.argv[1:] or found:
+        print(f"\n== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], cwd=folder.parent).returncode:
+            failed.append(name)
+    if failed:
+        print("Ended with an error: " + ", ".join(failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
