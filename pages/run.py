@@ -4,7 +4,7 @@ import json
 
 import streamlit as st
 
-from app.auth.current import current_user
+from app.auth.current import current_user, require
 from app.ui import actions, chips, live, nav, page, report, run_drawer, run_view, words
 from app.ui.run_view import Seen
 from core.errors import BadInput, NotFound, OpsError
@@ -27,7 +27,7 @@ def replay(run_id: int, text: str) -> None:
         started: list[int] = []
 
         def work() -> None:
-            user = actions.require(*actions.managers())
+            user = require(*actions.managers())
             try:
                 payload = json.loads(edited)
             except ValueError as error:
@@ -57,9 +57,13 @@ def top(seen: Seen) -> None:
             live.pulse("run")
             run_drawer.buttons(run.id, run.state, run.reason, key="page")
             if run.state not in ACTIVE and run.word not in ("Missed", "Coalesced"):
-                if st.button("Replay…", key="replay", help="Run it again as a new run, with the input as it was or edited."):
-                    st.session_state["replay"] = run.id
-                    st.rerun()
+                st.button("Replay…", key="replay", on_click=ask_replay, args=(run.id,), help="Run it again as a new run.")
+
+
+def ask_replay(run_id: int) -> None:
+    """The dialog can't open from inside the live part: the page opens it when it runs next."""
+    st.session_state["replay"] = run_id
+    st.session_state["_whole"] = True
 
 
 def parts(seen: Seen) -> None:
@@ -103,6 +107,8 @@ def parts(seen: Seen) -> None:
 def body(run_id: int) -> None:
     """The whole run; rerun when the ledger changed."""
     current_user()
+    if st.session_state.pop("_whole", False):
+        st.rerun()
     seen = run_view.read(run_id)
     top(seen)
     run_view.trouble(seen.detail)

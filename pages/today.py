@@ -26,6 +26,9 @@ def greeting(user: CurrentUser) -> str:
 
 def tiles(today: Today, counts: Counts, role: str) -> None:
     """Five figures, each a way in."""
+    kinds = (
+        words.many(today.drafts, "draft"), words.many(today.reports, "report"), words.many(today.my_reviews, "review"),
+    )  # fmt: skip
     waiting = today.drafts + today.reports + today.my_reviews
     late = today.overdue_builds + today.late_reviews
     money = words.amount(today.deals_at_risk_minor, today.currency, compact=True)
@@ -33,7 +36,7 @@ def tiles(today: Today, counts: Counts, role: str) -> None:
         [
             page.tile(
                 "Waiting for your decision", f"{waiting:,}",
-                esc(f"{words.many(today.drafts, 'draft')}, {words.many(today.reports, 'report')}, {words.many(today.my_reviews, 'review')}"),
+                esc(", ".join(kinds)),
                 tone="amber", hot=waiting > 0, href=nav.link("/drafts", role),
             ),
             page.tile(
@@ -59,20 +62,21 @@ def tiles(today: Today, counts: Counts, role: str) -> None:
     )  # fmt: skip
 
 
-def needs(today: Today, role: str) -> str:
+def needs(today: Today, titles: dict[str, str], role: str) -> str:
     """What to decide or repair, most pressing first."""
     items = []
     for f in today.failures:
-        word = "missed" if f.reason == "missed" else f.reason if f.reason == "timed_out" else f.state
-        items.append(_item("red", "×", f"/run?run={f.run_id}", f"{f.name.replace('-', ' ').capitalize()} {words.state(word).word.lower()}",
-                           f.message or "It did not run when it was due.", words.ago(f.at)))  # fmt: skip
+        word = words.state("missed" if f.reason == "missed" else "timed_out" if f.reason == "timed_out" else f.state).word
+        title = f"{titles.get(f.name, f.name)} {word.lower()}"
+        why = f.message or "It did not run when it was due."
+        items.append(_item("red", "×", f"/run?run={f.run_id}", title, why, words.ago(f.at)))
     for b in today.late_builds:
         who = b.reviewer if "review" in b.late else b.assignee
-        items.append(_item("amber", "!", nav.link(f"/ticket?ticket={b.ticket_id}", role), b.title,
-                           f"{b.client} · {b.late.replace('_', ' ')}{f' · {who}' if who else ''}", f"{b.days:.0f} d"))  # fmt: skip
+        why = " · ".join(x for x in (b.client, b.late.replace("_", " "), who) if x)
+        items.append(_item("amber", "!", nav.link(f"/ticket?ticket={b.ticket_id}", role), b.title, why, f"{b.days:.0f} d"))
     counted = (
         (today.stuck_tickets, "request", "Not analysed yet", "/build-queue?status=SUBMITTED"),
-        (today.zero_value_deals, "open deal", "No value entered, so they are missing from the forecast", "/pipeline?view=zero"),
+        (today.zero_value_deals, "open deal", "No value entered, so missing from the forecast", "/pipeline?view=zero"),
         (today.failed_deployments, "failed deployment", "In the last month", "/build-queue"),
     )
     for n, noun, why, href in counted:
@@ -99,7 +103,7 @@ def brief_card(brief: Report | None) -> str:
         )
     at = f'<small title="{esc(words.when(brief.finished_at))}">{esc(words.ago(brief.finished_at))}</small>'
     return (
-        f'<section class="card"><div class="top"><h2><a href="/run?run={brief.run_id}" style="color:inherit">Morning brief</a></h2>{at}</div>'
+        f'<section class="card"><div class="top"><h2><a href="/run?run={brief.run_id}">Morning brief</a></h2>{at}</div>'
         f'<article class="report">{report.html(brief.blocks, brief.run_id)}</article></section>'
     )
 
@@ -125,10 +129,12 @@ def body() -> None:
         brief = agents.latest_report(session, company.BRIEF)
         jobs = schedules.list_schedules(session)
     tiles(today, counts, person.role)
+    titles = {j.name: j.title for j in jobs}
     st.html(
-        f'<div class="two">{brief_card(brief)}<div style="display:grid;gap:14px">'
-        f'<section class="card"><div class="top"><h2>Needs somebody</h2></div>{needs(today, person.role)}</section>'
-        f'<section class="card"><div class="top"><h2>Coming up</h2><small><a href="/agent-jobs">All jobs</a></small></div>{coming(jobs)}</section>'
+        f'<div class="two">{brief_card(brief)}<div class="stack">'
+        f'<section class="card"><div class="top"><h2>Needs somebody</h2></div>{needs(today, titles, person.role)}</section>'
+        '<section class="card"><div class="top"><h2>Coming up</h2><small><a href="/agent-jobs">All jobs</a></small></div>'
+        f"{coming(jobs)}</section>"
         "</div></div>"
     )
 

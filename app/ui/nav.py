@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
@@ -14,7 +14,7 @@ EVERYONE = frozenset({ADMIN, ENGINEERING, DELIVERY, SALES, MARKETING})
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One page: its address, its file in pages/, its name, its icon and its place in the menu; no section means not in the menu."""
+    """One page: address, file in pages/, name, icon and section of the menu; None as section keeps it out of the menu."""
 
     url: str
     file: str
@@ -71,16 +71,16 @@ def link(href: str, role: str) -> str | None:
     return href if any(p.url == path for p in allowed(role)) else None
 
 
-def go(href: str) -> NoReturn | None:
+def go(href: str) -> None:
     """Open an address of ours (`/runs?state=failed`) without a reload. An address nobody knows leads nowhere."""
     parts = urlsplit(href)
     pages = st.session_state.get("_pages", {})
     page = pages.get(parts.path.strip("/") or "today")
     if page is None:
         st.toast("That page is not part of your menu.")
-        return None
+        return
     # a key given twice keeps both values
     params: dict[str, Any] = {}
     for key, value in parse_qsl(parts.query):
         params.setdefault(key, []).append(value)
-    return st.switch_page(page, query_params={k: v if len(v) > 1 else v[0] for k, v in params.items()})
+    st.switch_page(page, query_params={k: v if len(v) > 1 else v[0] for k, v in params.items()})

@@ -11,7 +11,7 @@ from core.errors import OpsError
 
 
 def head(title: str, question: str, *, crumbs: Sequence[tuple[str, str]] = (), chips: str = "") -> None:
-    """The page's name and the one question it answers. `crumbs` are (label, address); `chips` is HTML made by `words`-safe code."""
+    """The page's name and the one question it answers. `crumbs` are (label, address); `chips` is HTML from `tag`."""
     trail = ""
     if crumbs:
         trail = '<div class="crumb">' + " / ".join(f'<a href="{esc(h)}">{esc(t)}</a>' for t, h in crumbs) + "</div>"

@@ -15,6 +15,7 @@ COLUMNS = (
     Column("Started by", "text", phone="hide", width="150px"),
     Column("What happened", "text", phone="wide"),
 )
+OF_ONE_JOB = (COLUMNS[0], Column("Due or started", "text", phone="first", width="224px"), *COLUMNS[2:])
 RETRYABLE = ("failed", "cancelled", "quarantined")
 BULK = (("retry", "Retry"), ("cancel", "Cancel"))
 

@@ -5,6 +5,7 @@ from datetime import date
 
 from app.ui import words
 from app.ui.words import esc
+from core.runtime.runs.queries import Outcome
 
 _ORDER = ("green", "blue", "violet", "gray", "amber", "red")
 
@@ -28,3 +29,21 @@ def stacked(days: Sequence[tuple[date, dict[str, int]]], height: int = 44) -> st
     total = sum(sum(by.values()) for _, by in days)
     label = f"{words.many(total, 'run')} over {words.many(len(days), 'day')}"
     return f'<div class="spark" role="img" aria-label="{esc(label)}" style="height:{height}px">{"".join(bars)}</div>'
+
+
+def hint(outcome: Outcome) -> str:
+    """What a run of a strip says on hover: outcome, when, how long, why."""
+    length = words.duration(outcome.duration_s) if outcome.duration_s is not None else ""
+    parts = (outcome.word, words.when(outcome.at), length, outcome.error_message or "")
+    return " · ".join(p for p in parts if p)
+
+
+def strip(outcomes: Sequence[Outcome]) -> str:
+    """The last runs, oldest first, as linked bars."""
+    if not outcomes:
+        return "no runs yet"
+    bars = "".join(
+        f'<a class="c-{words.state(o.word).tone}" href="/run?run={o.run_id}" title="{esc(hint(o))}" aria-label="{esc(hint(o))}"></a>'
+        for o in outcomes
+    )
+    return f'<span class="strip14">{bars}</span>'

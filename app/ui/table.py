@@ -56,12 +56,15 @@ def text(main: object, sub: object = None, href: str | None = None) -> Any:
     return {"t": str(main)} | ({} if sub is None else {"sub": str(sub)}) | ({} if href is None else {"href": href})
 
 
-def chip(state: str | None, word: str | None = None, href: str | None = None) -> list[Any] | None:
-    """A state's chip; `word` says it differently."""
+def chip(state: str | None, word: str | None = None, href: str | None = None, at: datetime | None = None) -> list[Any] | None:
+    """A state's chip; `word` says it differently, `at` stands below as a relative time."""
     if state is None:
         return None
     known = words.state(state)
-    return [known.tone, word or known.word, known.icon] + ([href] if href else [])
+    made = [known.tone, word or known.word, known.icon, href, words.ms(at)]
+    while made[-1] is None:
+        made.pop()
+    return made
 
 
 def ago(at: datetime | None) -> int | None:
@@ -113,10 +116,12 @@ def show(
     select: Sequence[tuple[str, str]] = (),
     dense: bool = False,
     more: Sequence[tuple[str, str]] = (),
+    reserve: int = 0,
 ) -> None:
     """Draw the table. `select` adds check boxes and a bar of bulk actions [(action, label)] that count what they would touch.
 
     `dense` keeps each row on one line, so columns need widths; `more` are links (label, address) below, e.g. to older rows.
+    `reserve` is the height of a row in pixels to keep free until the rows are there, for a table with something below it.
     """
     plain = [_plain(r) for r in rows]
     data: dict[str, Any] = {
@@ -145,6 +150,8 @@ def show(
         if value and on_action is not None and value["ids"]:
             on_action(value["action"], value["ids"])
 
+    if reserve:
+        st.html(f"<style>.st-key-table_{key}{{min-height:{34 + reserve * len(plain)}px}}</style>")
     assets.renderer("ops_table")(key=f"table_{key}", data=data, on_open_change=opened, on_act_change=acted)
 
 

@@ -123,10 +123,11 @@ def clock_time(at: datetime, in_zone: ZoneInfo | None = None) -> str:
 
 
 def day(at: datetime, in_zone: ZoneInfo | None = None) -> str:
-    """The day as people say it: `today`, `tomorrow`, `Mon 23 Nov`."""
+    """The day as people say it: `today`, `tomorrow`, `Mon` within the coming week, `Mon 23 Nov`."""
     where = in_zone or zone()
     local, today = at.astimezone(where).date(), clock.now().astimezone(where).date()
-    near = {0: "today", 1: "tomorrow", -1: "yesterday"}.get((local - today).days)
+    off = (local - today).days
+    near = {0: "today", 1: "tomorrow", -1: "yesterday"}.get(off) or (f"{local:%a}" if 1 < off < 7 else None)
     return near or f"{local:%a} {local.day} {local:%b}"
 
 
@@ -192,7 +193,7 @@ def cost(microusd: int | None) -> str:
     if not microusd:
         return "–"
     dollars = microusd / 1_000_000
-    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.4f}".rstrip("0").ljust(5, "0")
+    return f"${dollars:,.2f}" if dollars >= 0.1 else f"${dollars:.4f}"
 
 
 def amount(minor: int | None, currency: str | None = None, *, compact: bool = False) -> str:

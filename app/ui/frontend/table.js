@@ -11,7 +11,7 @@ const time=t=>t==null?'<span class="none">–</span>':`<time data-t="${t}" datet
 const a=(href,t,cls)=>href?`<a href="${esc(href)}" class="${cls||''}">${t}</a>`:t;
 const CELL={
  text:c=>c===''?'':c==null?'<span class="none">–</span>':typeof c==='object'?`<span class="two">${a(c.href,esc(c.t),c.sub!=null?'main':'')}${c.sub!=null?`<small>${esc(c.sub)}</small>`:''}</span>`:esc(c),
- state:c=>c==null?'<span class="none">–</span>':a(c[3],`<span class="chip ${esc(c[0])}">${icon(c[2])}${esc(c[1])}</span>`,'bare'),
+ state:c=>c==null?'<span class="none">–</span>':a(c[3],`<span class="chip ${esc(c[0])}">${icon(c[2])}${esc(c[1])}</span>`,'bare')+(c[4]?`<small class="under">${time(c[4])}</small>`:''),
  ago:c=>time(c),
  duration:c=>c==null?'<span class="none">–</span>':typeof c==='object'?`<span class="num" data-since="${c.since}">${dur(Math.max(0,Date.now()-c.since))}</span>`:`<span class="num">${dur(c)}</span>`,
  money:c=>c==null||c==='–'?'<span class="none">–</span>':`<span class="num">${esc(c)}</span>`,
@@ -29,7 +29,7 @@ function apply(S){
  const fresh=S.seen&&live;
  for(const id of order){const r=rows.get(id);if(!r)continue;let e=old.get(id);old.delete(id);
   if(!e){e=document.createElement('tr');e.dataset.id=id;e.tabIndex=-1;if(base.select){const c=document.createElement('td');c.className='sel';c.innerHTML=`<input type="checkbox" aria-label="Select ${esc(r.name)}">`;e.append(c)}
-   for(const c of cols){const d=document.createElement('td');d.className=[c.kind,c.align||'',c.phone||''].join(' ').trim();d.dataset.label=c.label;e.append(d)}if(fresh)e.classList.add('fresh')}
+   for(const c of cols){const d=document.createElement('td');d.className=['k-'+c.kind,c.align||'',c.phone||''].join(' ').trim();d.dataset.label=c.label;e.append(d)}if(fresh)e.classList.add('fresh')}
   const off=base.select?1:0;cols.forEach((c,i)=>{const h=CELL[c.kind](r.c[i],r,c),d=e.children[i+off];if(d._h!==h){d.innerHTML=h;d._h=h}});
   e._r=r;e.classList.toggle('busy',false);for(const t of ['red','amber','blue','muted'])e.classList.toggle('t-'+t,r.tone===t);
   if(e!==at)tb.insertBefore(e,at);else at=at.nextElementSibling}
@@ -47,7 +47,7 @@ export default function(c){
   S.tick=setInterval(()=>{if(document.hidden)return;for(const t of w.querySelectorAll('time[data-t]')){const s=rel(+t.dataset.t);if(t.textContent!==s)t.textContent=s}
    for(const t of w.querySelectorAll('[data-since]'))t.textContent=dur(Math.max(0,Date.now()-t.dataset.since))},1000)}
  const {w}=S;S.base=data;S.set=setTriggerValue;
- const head=(data.select?'<th class="sel"><input type="checkbox" aria-label="Select all rows"></th>':'')+data.columns.map(k=>`<th scope="col" class="${esc([k.kind,k.align||''].join(' '))}" ${k.width?`style="width:${esc(k.width)}"`:''}>${k.hide_label?`<span class="vh">${esc(k.label)}</span>`:esc(k.label)}</th>`).join('');
+ const head=(data.select?'<th class="sel"><input type="checkbox" aria-label="Select all rows"></th>':'')+data.columns.map(k=>`<th scope="col" class="${esc(['k-'+k.kind,k.align||''].join(' '))}" ${k.width?`style="width:${esc(k.width)}"`:''}>${k.hide_label?`<span class="vh">${esc(k.label)}</span>`:esc(k.label)}</th>`).join('');
  if(S.head!==head){S.head=head;w.innerHTML=`<table aria-label="${esc(data.label)}"><thead><tr>${head}</tr></thead><tbody></tbody></table><p class="empty" hidden></p><div class="more"></div><div class="bulk" role="toolbar" aria-label="Selected rows" hidden></div>`;S.seen=false}
  w.classList.toggle('dense',!!data.dense);w.classList.toggle('opens',!!data.opens);w.querySelector('.empty').textContent=data.empty||'Nothing here.';
  w.querySelector('.more').innerHTML=(data.more||[]).map(([t,h])=>`<a href="${esc(h)}">${esc(t)}</a>`).join('');w.querySelector('.more').hidden=!data.more;

@@ -168,8 +168,8 @@ def _row(
     s: Schedule, last: tuple[Outcome, ...], now: datetime, succeeded: int, ended: int, runs: int, cost: int, running: int
 ) -> ScheduleRow:
     return ScheduleRow(
-        s.id, s.name, s.title, s.department, s.agent, tuple(s.facts), s.cron, describe(s.cron), s.time_zone, s.enabled, s.paused_until,
-        s.next_due_at, state_of(s.enabled, s.paused_until, s.error, now), s.error, s.builtin, s.version,
+        s.id, s.name, s.title, s.department, s.agent, tuple(s.facts), s.cron, describe(s.cron), s.time_zone, s.enabled,
+        s.paused_until, s.next_due_at, state_of(s.enabled, s.paused_until, s.error, now), s.error, s.builtin, s.version,
         last[-1] if last else None, last, 100 * succeeded / ended if ended else None, runs, cost,
         round(cost / runs) if runs else None, running,
     )  # fmt: skip
