@@ -50,7 +50,6 @@ def _sweep() -> None:
 
 @asynccontextmanager
 async def _lifespan(_app: st.App) -> AsyncIterator[None]:
-    log.configure("web")
     passwords.warm()
     heart = Heart("web", also=_sweep, port=get_settings().web_port)
     heart.start()
@@ -68,6 +67,7 @@ def _refuse(_scope: Scope, refused: BodyRefused):  # type: ignore[no-untyped-def
     return pages.refused("That did not work", refused.message, refused.next_step, refused.status)
 
 
+log.configure("web")
 _configure()
 app = st.App(
     Path(__file__).with_name("dashboard.py"),

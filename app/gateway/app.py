@@ -43,7 +43,7 @@ async def _lifespan(_app: FastAPI) -> AsyncIterator[None]:
 def create_app(body: BodyRule | None = None) -> FastAPI:
     """The ASGI application. `body` limits request bodies: 1 MB within 10 seconds when not given."""
     registry.load()
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     meters = CollectorRegistry()
     ProcessCollector(registry=meters)
     rule = body or BodyRule()
