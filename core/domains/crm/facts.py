@@ -178,8 +178,7 @@ def top_to_close(session: Session, when: FactContext) -> Section:
         "crm.top_to_close", "Most likely to close this week", query="crm.queries.top_to_close", href=links.pipeline(_OPEN)
     )
     found = queries.top_to_close(session, limit=3, now=when.now)
-    if not found:
-        built.line("There is no open deal.")
+    built.line("These open deals have the best chance, the best first:" if found else "There is no open deal.")
     for number, likely in enumerate(found, start=1):
         d, href, label = likely.deal, links.deal(likely.deal.id), f"Likely deal {number}"
         parts = {
