@@ -121,6 +121,10 @@ def test_a_clock_set_back_never_fires_again(jump: timedelta) -> None:
     while now <= NOON:
         assert turn(now) == 0
         now += jump / 5
+    # nor when the next due time has to be worked out anew
+    with database.transaction(STAFF) as session:
+        session.execute(update(Schedule).values(next_due_at=None))
+    assert turn(NOON - jump) == 0
     assert slots_of("five-minutes") == before
     assert get("five-minutes").cursor == cursor
 
