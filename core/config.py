@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     postgres_port: int | None = None
     valkey_port: int | None = None
     procfile: Path = Path("Procfile")
+    preload: bool = True
 
     # faces
     bind_host: str = "127.0.0.1"

@@ -13,8 +13,10 @@ from pydantic import ValidationError
 from core.config import Settings, get_settings, started_at_tick
 from core.errors import BadInput
 from core.kit import reach, schema
+from core.kit.embedded.process import adopt_orphans
 from worker.supervisor import guardian, ports, prepare, procfile
 from worker.supervisor.children import CHILD_MARK
+from worker.supervisor.nursery import Nursery
 from worker.supervisor.state import StateFolder
 from worker.supervisor.stores import Addresses, Stores
 
@@ -32,6 +34,7 @@ class Booted:
     web_port: int
     gateway_port: int
     began: float
+    nursery: Nursery | None
 
     @property
     def base_url(self) -> str:
@@ -101,19 +104,24 @@ def boot(*, demo: bool, say: Callable[[str], None], before: Callable[[], object]
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     if state.guard():
         say("ended what the last run had left behind")
-    stores = None
+    stores = nursery = None
     try:
+        adopt_orphans()
+        # it imports while the stores start
+        nursery = Nursery(schema.ROOT) if settings.preload else None
         web, gateway = _ports(settings, say)
         stores = Stores(settings, state)
         addresses = stores.start()
         get_settings.cache_clear()
-        booted = Booted(settings, state, stores, addresses, programs, path, web, gateway, began)
+        booted = Booted(settings, state, stores, addresses, programs, path, web, gateway, began, nursery)
         for program in programs:
             program.argv(booted.env_for(program), path)
         found = prepare.look(addresses.admin)
         if found.empty or not found.at_head:
             prepare.prepare(demo=demo, say=say)
     except BaseException:
+        if nursery:
+            nursery.end()
         _undo(state, stores)
         raise
     return booted

@@ -8,10 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Union
 
 from core.errors import OpsError
 from core.kit.embedded.process import die_with_parent
 from worker.supervisor import guardian
+from worker.supervisor.nursery import Forked, Nursery, can_bear
 
 FIRST_BACKOFF_S = 0.2
 LONGEST_BACKOFF_S = 10.0
@@ -20,7 +22,8 @@ HEALTHY_AFTER_S = 30.0
 CHILD_MARK = "OPS_SUPERVISED_AS"
 """Environment variable of one supervised process and all it forks: state folder and name."""
 
-Start = Callable[[], "subprocess.Popen[bytes]"]
+Process = Union["subprocess.Popen[bytes]", Forked]
+Start = Callable[[], Process]
 
 
 @dataclass(slots=True)
@@ -32,13 +35,14 @@ class Child:
     mark: str = ""
     is_store: bool = False
     stop_signal: signal.Signals = signal.SIGTERM
-    process: "subprocess.Popen[bytes] | None" = None
+    process: Process | None = None
     state: str = "stopped"
     since: float = field(default_factory=time.time)
     started: float = 0.0
     restarts: int = 0
     backoff_s: float = 0.0
     restart_at: float | None = None
+    last_pid: int = 0
 
     @property
     def pid(self) -> int | None:
@@ -55,6 +59,7 @@ class Child:
             self.process = None
             self.plan_restart()
             return str(error)
+        self.last_pid = self.process.pid
         self._enter("starting")
         return None
 
@@ -93,21 +98,27 @@ class Child:
 
     def kill_leftovers(self) -> None:
         """End what it forked and left behind, such as the work-horse of a worker that was killed."""
-        if self.mark:
-            for found in list(guardian.find(CHILD_MARK, self.mark)):
-                guardian.kill(found.pid, signal.SIGKILL)
+        if self.mark and self.last_pid:
+            for pid in guardian.left_by(self.last_pid, CHILD_MARK, self.mark):
+                guardian.kill(pid, signal.SIGKILL)
 
     def _enter(self, state: str) -> None:
         self.state, self.since = state, time.time()
 
 
-def starter(argv: list[str], env: Mapping[str, str], cwd: Path, on_output: Callable[[int], None]) -> Start:
-    """How to start a program: its own session, no inherited files, its output into a pipe handed to `on_output`."""
+def starter(
+    argv: list[str], env: Mapping[str, str], cwd: Path, on_output: Callable[[int], None], nursery: Nursery | None = None
+) -> Start:
+    """How to start a program: its own session, no inherited files, its output into a pipe handed to `on_output`.
 
-    def start() -> "subprocess.Popen[bytes]":
+    Our own modules are forked from the nursery, which has imported everything already.
+    """
+
+    def start() -> Process:
         reader, writer = os.pipe()
         try:
-            process = subprocess.Popen(
+            process: Process | None = nursery.bear(argv, env, writer) if nursery and can_bear(argv) else None
+            process = process or subprocess.Popen(
                 argv, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=writer, stderr=writer,
                 start_new_session=True, preexec_fn=die_with_parent,
             )  # fmt: skip

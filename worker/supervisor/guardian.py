@@ -72,6 +72,17 @@ def find(variable: str, value: str, folder: str | None = None) -> Iterator[Found
                 yield found
 
 
+def left_by(pid: int, variable: str, value: str) -> set[int]:
+    """What a process that has ended left behind: the rest of its session, and whatever carries its mark."""
+    found = {f.pid for f in find(variable, value)}
+    for entry in os.listdir("/proc"):
+        stat = _read(f"/proc/{entry}/stat") if entry.isdigit() else b""
+        fields = stat[stat.rindex(b")") + 2 :].split() if stat else []
+        if fields and fields[0] not in (b"Z", b"X") and int(fields[3]) == pid:
+            found.add(int(entry))
+    return found - {pid, os.getpid()}
+
+
 def kill(pid: int, how: signal.Signals) -> None:
     """Send a signal; a process that is gone already is fine."""
     with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -5,12 +5,10 @@ import os
 import re
 import selectors
 import signal
-import subprocess
 import time
 from functools import partial
-from typing import IO, Any, cast
+from typing import Any
 
-from core.kit.embedded.process import die_with_parent
 from core.kit.schema import ROOT
 from worker.supervisor import prepare, watcher
 from worker.supervisor.boot import Booted
@@ -65,7 +63,7 @@ class Supervisor:
     # -- starting -----------------------------------------------------------------------------------------------
 
     def _app(self, name: str, argv: list[str], env: dict[str, str]) -> Child:
-        return Child(name, starter(argv, env, ROOT, partial(self._pipes.add, name)), mark=env[CHILD_MARK])
+        return Child(name, starter(argv, env, ROOT, partial(self._pipes.add, name), self._booted.nursery), mark=env[CHILD_MARK])
 
     def _store_children(self) -> list[Child]:
         children = []
@@ -124,7 +122,21 @@ class Supervisor:
                 self._spawn(child)
         if changed:
             self._tell_others()
+        self._reap_adopted()
         self._booted.state.keep_guarded()
+        if self._booted.nursery:
+            self._booted.nursery.keep()
+
+    def _reap_adopted(self) -> None:
+        """Orphans below us become our children: take the ended ones away."""
+        booted = self._booted
+        helpers = {booted.nursery.pid if booted.nursery else None, booted.state.guardian_pid}
+        ours = {c.pid for c in self._all} | helpers
+        with contextlib.suppress(ChildProcessError):
+            while ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+                if ended.si_pid in ours:
+                    return  # its own turn comes
+                os.waitpid(ended.si_pid, 0)
 
     def _died(self, child: Child, code: int) -> None:
         child.kill_leftovers()
@@ -171,24 +183,24 @@ class Supervisor:
 
     def _ask_for_link(self) -> None:
         """Bring schedules up to date and get a sign-in token while the processes start."""
-        process = subprocess.Popen(
-            prepare.command(demo=False), stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent
-        )
-        output = cast("IO[bytes]", process.stdout)
         said = bytearray()
 
-        def take() -> None:
-            data = os.read(output.fileno(), 4096)
+        def take(fd: int) -> None:
+            data = os.read(fd, 4096)
             said.extend(data)
             if data:
                 return
-            self._selector.unregister(output)
-            output.close()
-            process.wait()
-            found = re.search(rf"^{prepare.TOKEN_LINE}(\S+)$", said.decode(), re.MULTILINE)
+            self._selector.unregister(fd)
+            os.close(fd)
+            found = re.search(rf"^{prepare.TOKEN_LINE}(\S+)$", said.decode(errors="replace"), re.MULTILINE)
             self._link = f"{self._booted.base_url}/auth/link?token={found[1]}" if found else ""
+            if not found:
+                self.say(f"no sign-in link could be made: {said.decode(errors='replace').strip()}", "error")
 
-        self._selector.register(output, selectors.EVENT_READ, take)
+        def listen(fd: int) -> None:
+            self._selector.register(fd, selectors.EVENT_READ, partial(take, fd))
+
+        starter(prepare.command(demo=False), dict(os.environ), ROOT, listen, self._booted.nursery)()
 
     def _say_ready(self) -> None:
         if self._ready_said or self._link is None or any(c.state != "running" for c in self._all):
@@ -211,6 +223,8 @@ class Supervisor:
     def _stop(self) -> None:
         self._stopping = True
         self.say("stopping")
+        if self._booted.nursery:
+            self._booted.nursery.end()
         for child in self._all:
             child.restart_at = None
         killed = self._end(self._apps, APPS_MAY_TAKE_S)

@@ -44,12 +44,12 @@ def look(admin_url: str) -> Found:
 
 def command(*, demo: bool) -> list[str]:
     """How the process that does the rest is started; `demo` loads the demo agency when the agency is empty."""
-    return [sys.executable, "-P", "-m", "worker.supervisor.prepare", *(["--demo"] if demo else [])]
+    return [sys.executable, "-m", "worker.supervisor.prepare", *(["--demo"] if demo else [])]
 
 
 def prepare(*, demo: bool, say: Callable[[str], None]) -> None:
     """Do the rest now, and pass on what it says. Raises OpsError with its last words when it fails."""
-    process = subprocess.Popen(command(demo=demo), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command(demo=demo), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=schema.ROOT)
     with process:
         for line in process.stdout or ():
             if not line.startswith(TOKEN_LINE):

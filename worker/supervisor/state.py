@@ -68,6 +68,11 @@ class StateFolder:
             os.close(self._pipe)
         self._pipe = writer
 
+    @property
+    def guardian_pid(self) -> int | None:
+        """None before it is started."""
+        return self._guardian.pid if self._guardian else None
+
     def keep_guarded(self) -> None:
         """Start the guardian again when somebody ended it."""
         if self._guardian and self._guardian.poll() is not None:

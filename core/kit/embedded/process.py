@@ -14,6 +14,7 @@ from pathlib import Path
 from core.errors import OpsError, Unavailable
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _libc = ctypes.CDLL(None)
 
 
@@ -51,6 +52,12 @@ def die_with_parent() -> None:
     """
     with contextlib.suppress(OSError, AttributeError):
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process below us whose own parent ends (Linux prctl)."""
+    with contextlib.suppress(OSError, AttributeError):
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def stop(process: subprocess.Popen[bytes], gentle: signal.Signals, wait_s: float) -> None:

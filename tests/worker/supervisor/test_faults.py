@@ -173,7 +173,7 @@ def test_killed_children_and_stores_come_back_on_the_same_address(state: Path) -
         assert [after[k] for k in ("database_url", "redis_url", "web_port")] == [
             before[k] for k in ("database_url", "redis_url", "web_port")
         ]
-        assert [p["restarts"] for p in after["processes"] if p["name"] == "worker-interactive-1"] == [1]
+        assert all(p["restarts"] >= 1 for p in after["processes"] if p["name"] in ("worker-interactive-1", "postgres", "web"))
     finally:
         up.end()
 
@@ -215,6 +215,71 @@ def test_a_child_that_will_not_end_is_killed_in_time(state: Path, tmp_path: Path
     assert time.monotonic() - began < GONE_WITHIN_S
     assert not up.alive()
     assert "did not end in time" in up.log.read_text()
+
+
+def test_our_own_processes_forked_from_the_nursery_end_and_come_back_like_any_other(state: Path, tmp_path: Path) -> None:
+    procfile = tmp_path / "Procfile"
+    procfile.write_text("worker-background: python -m worker.main background ${OPS_INSTANCE:-1}\nclock: python -m worker.clock\n")
+    up = Up(state, OPS_PROCFILE=str(procfile)).ready()
+    try:
+        ops = [sys.executable, "-m", "app.cli"]
+        asked = subprocess.run([*ops, "doctor", "--json"], env=up.env, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        by_name = {c["name"]: c["verdict"] for c in json.loads(asked.stdout)["checks"]}
+        assert by_name["A run, end to end"] == "ok"
+
+        worker = up.pid_of("worker-background-1")
+        assert worker
+        assert _parent(worker) == up.process.pid, "a forked process is the supervisor's own child"
+        environment = Path(f"/proc/{worker}/environ").read_bytes()
+        assert b"ops_owner" not in environment
+        code = (
+            "from core import registry; registry.load()\n"
+            "from core.kit import db; from core.runtime.runs import service\n"
+            "with db.transaction(db.STAFF) as s: print(service.enqueue(s, 'probe.nap', 'nap', payload={'seconds': 60}).run_id)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], env=up.env, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        run_id = int(done.stdout)
+        owner = up.runtime()["database_admin_url"]
+
+        def holder() -> str | None:
+            with psycopg.connect(owner) as connection:
+                row = connection.execute("SELECT state, attempts FROM runs WHERE id = %s", (run_id,)).fetchone()
+            return f"{row[0]} {row[1]}" if row else None
+
+        wait_for(lambda: holder() == "running 1")
+        horses = guardian.left_by(worker, "NO_SUCH", "MARK")
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: holder() == "running 2")
+        assert not [pid for pid in horses if Path(f"/proc/{pid}/environ").exists() and _state_letter(pid) not in "ZX"]
+
+        nursery = next(int(p.name) for p in Path("/proc").iterdir() if _cmdline(p).count(b"supervisor.nursery") and _of(p, up))
+        os.kill(nursery, signal.SIGKILL)
+        clock = up.pid_of("clock")
+        assert clock
+        os.kill(clock, signal.SIGKILL)
+        wait_for(lambda: up.pid_of("clock") not in (None, clock) and _state(up, "clock") == "running")
+        up.process.kill()
+        up.process.wait()
+        assert seconds_until_gone(up) < GONE_WITHIN_S
+    finally:
+        up.end()
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def _state_letter(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return "X"
+
+
+def _of(process: Path, up: Up) -> bool:
+    """Whether this is a direct child of this `ops up` that is no process of the Procfile."""
+    pid = int(process.name)
+    return _parent(pid) == up.process.pid and pid not in {p["pid"] for p in up.runtime()["processes"]}
 
 
 NOBODY = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")
