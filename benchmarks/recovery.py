@@ -12,6 +12,8 @@ TRIALS = int(os.environ.get("BENCH_TRIALS", "20"))
 RUNS = int(os.environ.get("BENCH_RUNS", "2000"))
 KILLS = int(os.environ.get("BENCH_KILLS", "150"))
 
+_BEATEN = text("SELECT 1 FROM heartbeats WHERE process = :name")
+
 
 def _begun(stack: Stack, key: str, times: int) -> tuple[float, int] | None:
     hits = [e for e in events(stack.events) if e[0] == "run" and e[1] == key]
@@ -58,8 +60,7 @@ def _left_alone(stack: Stack) -> list[float]:
         workers.remove(owner)
         number += 1  # another name: it must not rescue the dead one's run
         workers.append(stack.worker("background", number))
-        beaten = text("SELECT 1 FROM heartbeats WHERE process = :name")
-        until(lambda n=number: stack.sql(beaten, name=f"worker-background-{n}"), 60)
+        until(lambda n=number: stack.sql(_BEATEN, name=f"worker-background-{n}"), 60)
     for process in (*workers, clock):
         stack.kill(process)
     return waits
