@@ -45,7 +45,7 @@ def alerts(session: Session, when: FactContext) -> Section:
     count = built.count(
         "count", "Clients needing attention", worried.total, client_rows(worried.rows), noun="client", row_count=worried.total
     )
-    built.line(f"{count} {'needs' if worried.total == 1 else 'need'} attention.")
+    built.line(f"{count} {'needs' if worried.total == 1 else 'need'} attention at the moment.")
     for number, client in enumerate(worried.rows[:LISTED], start=1):
         rows, href, label = client_rows([client]), links.client(client.id), f"Client {number} needing attention"
         name = built.text(f"client{number}", label, client.name, rows, href=href)
@@ -148,7 +148,7 @@ def retainers(session: Session, when: FactContext) -> Section:
     count = built.count("count", "Active retainer clients", page.total, rows, noun="retainer client", row_count=page.total)
     totals = queries.retainer_totals(session)
     if not totals:
-        built.line(f"{count} at present.")
+        built.line(f"{count} on the books at present.")
     for total in totals:
         mine = [r for r, c in zip(rows, page.rows, strict=True) if c.currency == total.currency]
         paid = built.money(

@@ -44,8 +44,9 @@ def create(session: Session, new: NewClient, by: Actor) -> int:
         raise BadInput("A client needs a name.", "Type the company's name.")
     if new.retainer_minor < 0:
         raise BadInput("A retainer can't be negative.", "Use 0 for a client without a retainer.")
-    if session.scalar(select(Client.id).where(func.lower(Client.name) == name.lower())) is not None:
-        raise Conflict(f"There is a client called {name} already.", "Open that one, or use another name.")
+    taken = session.scalar(select(Client.name).where(func.lower(Client.name) == name.lower()))
+    if taken is not None:
+        raise Conflict(f"There is a client called {taken} already.", "Open that one, or use another name.")
     org = Organisation(name=name, kind=OrgKind.CLIENT, time_zone=new.time_zone or get_settings().time_zone)
     session.add(org)
     session.flush()
@@ -65,7 +66,8 @@ def create(session: Session, new: NewClient, by: Actor) -> int:
 def set_status(session: Session, client_id: int, status: ClientStatus, by: Actor, *, reason: str = "") -> None:
     """Change a client's status; the same status again changes nothing. Raises NotFound."""
     client = _locked(session, client_id)
-    if client.status == status:
+    before = client.status
+    if before == status:
         return
     session.execute(update(Client).where(Client.id == client_id).values(status=status.value))
     trouble = status in (ClientStatus.AT_RISK, ClientStatus.CHURNED)
@@ -78,7 +80,7 @@ def set_status(session: Session, client_id: int, status: ClientStatus, by: Actor
         subject=("client", client_id),
         to_agents=_TOLD_ABOUT_TROUBLE if trouble else (),
         priority=Priority.HIGH if trouble else Priority.NORMAL,
-        payload={"from": client.status, "to": status.value, "reason": reason},
+        payload={"from": before, "to": status.value, "reason": reason},
         demo=client.demo,
     )
 
@@ -88,20 +90,21 @@ def set_health(session: Session, client_id: int, score: int, by: Actor) -> None:
     if not 0 <= score <= 100:
         raise BadInput("A health score is a number from 0 to 100.", "Correct it and try again.")
     client = _locked(session, client_id)
-    if client.health_score == score:
+    before = client.health_score
+    if before == score:
         return
     session.execute(update(Client).where(Client.id == client_id).values(health_score=score))
-    fell = client.health_score >= rules.UNHAPPY_BELOW > score
+    fell = before >= rules.UNHAPPY_BELOW > score
     events.publish(
         session,
         "client.health_low" if fell else "client.health",
-        f"The health score of {client.name} went from {client.health_score} to {score}.",
+        f"The health score of {client.name} went from {before} to {score}.",
         org_id=client.org_id,
         actor=by,
         subject=("client", client_id),
         to_agents=_TOLD_ABOUT_TROUBLE if fell else (),
         priority=Priority.HIGH if fell else Priority.LOW,
-        payload={"from": client.health_score, "to": score},
+        payload={"from": before, "to": score},
         demo=client.demo,
     )
 
