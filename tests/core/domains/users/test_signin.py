@@ -116,12 +116,28 @@ def test_wrong_unknown_passwordless_and_disabled_sound_the_same(dan):
 def test_an_unknown_address_costs_a_hash_too(dan, monkeypatch):
     from core.domains.users import passwords
 
-    checked = []
-    verify = passwords.verify
-    monkeypatch.setattr(passwords, "verify", lambda stored, password: checked.append(stored) or verify(stored, password))
+    real, checked = passwords._hasher, []
+
+    class Spy:
+        def verify(self, stored, password):
+            checked.append(stored)
+            return real.verify(stored, password)
+
+    passwords.warm()
+    monkeypatch.setattr(passwords, "_hasher", Spy())
     guess(email="nobody@manageai.example")
     guess()
     assert len(checked) == 2
+    assert all(stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$") for stored in checked)
+
+
+def test_the_disabled_flag_itself_is_read_at_every_look(dan):
+    with database.transaction(STAFF) as session:
+        token = service.sign_in(session, DAN, PASSWORD, "s").token
+        session.execute(update(User).values(disabled_at=func.clock_timestamp()))
+        assert service.resolve_session(session, token) is None
+        session.execute(update(User).values(disabled_at=None))
+        assert service.resolve_session(session, token).id == dan
 
 
 def test_guesses_from_one_source_wait_and_the_owner_elsewhere_does_not(dan):
