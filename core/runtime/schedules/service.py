@@ -81,24 +81,9 @@ def run_now(
     # the lock makes two clicks wait for each other, so the second always sees the first
     schedule = find(session, name, org_id=org_id, lock=True)
     wanted = {"agent": schedule.agent, **schedule.payload, **(payload or {})}
-    if by.kind == "user":
-        known = session.execute(
-            select(Run.id)
-            .where(
-                Run.schedule_id == schedule.id,
-                Run.due_at.is_(None),
-                Run.replay_of.is_(None),
-                Run.cause_kind == by.kind,
-                Run.cause_id == by.id,
-                Run.state.in_(ACTIVE),
-                Run.created_at > func.clock_timestamp() - timedelta(seconds=DOUBLE_CLICK_S),
-                Run.payload == wanted,
-            )
-            .order_by(Run.id.desc())
-            .limit(1)
-        ).scalar_one_or_none()
-        if known is not None:
-            return known
+    clicked = _just_clicked(session, schedule, by, wanted)
+    if clicked is not None:
+        return clicked
     made = runs.enqueue(
         session,
         schedule.kind,
@@ -116,6 +101,27 @@ def run_now(
         return made.run_id
     _tell(session, "job.run_requested", f"{by.label} started {schedule.title}.", schedule, by, run_id=made.run_id)
     return made.run_id
+
+
+def _just_clicked(session: Session, schedule: Schedule, by: Actor, payload: dict[str, Any]) -> int | None:
+    """The run this person started a moment ago, with the same payload, and that has not ended."""
+    if by.kind != "user":
+        return None
+    return session.execute(
+        select(Run.id)
+        .where(
+            Run.schedule_id == schedule.id,
+            Run.due_at.is_(None),
+            Run.replay_of.is_(None),
+            Run.cause_kind == by.kind,
+            Run.cause_id == by.id,
+            Run.state.in_(ACTIVE),
+            Run.created_at > func.clock_timestamp() - timedelta(seconds=DOUBLE_CLICK_S),
+            Run.payload == payload,
+        )
+        .order_by(Run.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
 
 
 def set_enabled(session: Session, name: str, enabled: bool, by: Actor, *, org_id: UUID = AGENCY_ID) -> Schedule:
