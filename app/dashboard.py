@@ -2,14 +2,17 @@
 
 import streamlit as st
 
-from app.auth.current import current_user
-from app.ui import chrome, nav
+from app.ui import chrome, nav, page
+from app.ui.who import me
+from core import registry
 
 st.set_page_config(page_title="ManageAI Ops", layout="wide", initial_sidebar_state="auto")
 
-user = current_user()
-page = st.navigation(nav.build(user.role), position="sidebar", expanded=True)
+registry.load()
+user = me()
+chosen = st.navigation(nav.build(user.role), position="sidebar", expanded=True)
 chrome.menu_head()
 chrome.menu_foot(user)
 chrome.mount(user)
-page.run()
+page.toasts()
+chosen.run()

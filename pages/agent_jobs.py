@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import streamlit as st
 
-from app.auth.current import current_user, require
+from app.auth.current import require
 from app.ui import actions, calendar, chips, job_form, job_rows, live, nav, page, spark, table, words
 from app.ui.table import RowId
+from app.ui.who import me
 from app.ui.words import esc
 from core.kit import clock, db
 from core.kit.db import STAFF
@@ -39,7 +40,7 @@ def new_job() -> None:
         live.forget()
         return f"{made.title} is added; it runs {words.soon(made.next_due_at)}."
 
-    if page.attempt(work):
+    if page.attempt(work, here=True):
         st.rerun()
 
 
@@ -134,7 +135,7 @@ def weeks(start: datetime, until: datetime) -> None:
 
 def body() -> None:
     """Everything that follows the ledger. The table is small, so it is drawn anew with the rest."""
-    person = current_user()
+    person = me()
     with slot:
         live.pulse("jobs")
     if st.session_state.get("_go"):
@@ -163,7 +164,7 @@ def body() -> None:
     calendar.show("jobs", week, jobs, start, until, zone)
 
 
-user = current_user()
+user = me()
 with page.header("Agent jobs", "What runs when, did it run, and what did it cost?"):
     slot = st.container(width=150, key="corner")
     if user.role in nav.JOB_MANAGERS and st.button("New job", type="primary", key="new_job"):

@@ -4,8 +4,9 @@ from datetime import datetime, time, timedelta
 
 import streamlit as st
 
-from app.auth.current import current_user, require
+from app.auth.current import require
 from app.ui import actions, chips, job_form, live, nav, page, run_drawer, run_rows, spark, table, words
+from app.ui.who import me
 from app.ui.words import esc
 from core.errors import BadInput, NotFound
 from core.kit import clock, db
@@ -39,7 +40,7 @@ def edit(found: ScheduleDetail) -> None:
         live.forget()
         return "Saved."
 
-    if page.attempt(work):
+    if page.attempt(work, here=True):
         st.rerun()
 
 
@@ -65,7 +66,7 @@ def pause(name: str, zone_name: str) -> None:
         live.forget()
         return f"{job.title} rests until {words.soon(until, zone)}."
 
-    if page.attempt(work):
+    if page.attempt(work, here=True):
         st.rerun()
 
 
@@ -114,7 +115,8 @@ def about(found: ScheduleDetail) -> str:
     none = {"off": "It is switched off.", "broken": "Its schedule can't be read."}.get(row.state, "It is not due again.")
     titles = {s.key: s.title for s in sections()}
     facts = "".join(f'<span class="tag c-gray">{esc(titles.get(f, f))}</span> ' for f in found.facts) or "none"
-    spent = f"{words.cost(row.cost_30d_microusd)} over {words.many(row.runs_30d, 'run')}, {words.cost(row.cost_per_run_microusd)} each"
+    each = words.cost(row.cost_per_run_microusd)
+    spent = f"{words.cost(row.cost_30d_microusd)} over {words.many(row.runs_30d, 'run')}, {each} each"
     settings = {
         "Schedule": f"{esc(row.reading)} <code>{esc(row.cron)}</code>", "Time zone": esc(row.time_zone),
         "Agent": esc(f"{row.agent}, {row.department.upper() if row.department == 'ceo' else row.department}"),
@@ -141,7 +143,7 @@ def about(found: ScheduleDetail) -> str:
 
 def body() -> None:
     """What follows the ledger."""
-    current_user()
+    me()
     if st.session_state.get("_go"):
         nav.go(st.session_state.pop("_go"))
     with slot:
@@ -157,7 +159,7 @@ def body() -> None:
 
 
 name = chips.param("name")
-user = current_user()
+user = me()
 try:
     with db.transaction(STAFF) as opened:
         detail = queries.schedule_detail(opened, name)

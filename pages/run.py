@@ -4,9 +4,10 @@ import json
 
 import streamlit as st
 
-from app.auth.current import current_user, require
+from app.auth.current import require
 from app.ui import actions, chips, live, nav, page, report, run_drawer, run_view, words
 from app.ui.run_view import Seen
+from app.ui.who import me
 from core.errors import BadInput, NotFound, OpsError
 from core.kit import db
 from core.kit.db import STAFF
@@ -37,7 +38,7 @@ def replay(run_id: int, text: str) -> None:
             with db.transaction(STAFF) as session:
                 started.append(runs.replay(session, run_id, user.actor, payload))
 
-        if page.attempt(work):
+        if page.attempt(work, here=True):
             nav.go(f"/run?run={started[0]}")
 
 
@@ -62,7 +63,7 @@ def top(seen: Seen) -> None:
 
 def ask_replay(run_id: int) -> None:
     """The dialog can't open from inside the live part: the page opens it when it runs next."""
-    st.session_state["replay"] = run_id
+    st.session_state["_replay"] = run_id
     st.session_state["_whole"] = True
 
 
@@ -106,7 +107,7 @@ def parts(seen: Seen) -> None:
 @st.fragment(key="run_body")
 def body(run_id: int) -> None:
     """The whole run; rerun when the ledger changed."""
-    current_user()
+    me()
     if st.session_state.pop("_whole", False):
         st.rerun()
     seen = run_view.read(run_id)
@@ -121,7 +122,7 @@ def body(run_id: int) -> None:
 def overlays(run_id: int) -> None:
     """At most one dialog: the fact in the address, or the replay asked for."""
     key = chips.param("fact")
-    if st.session_state.pop("replay", None) == run_id:
+    if st.session_state.pop("_replay", None) == run_id:
         with db.transaction(STAFF) as session:
             detail = queries.run_detail(session, run_id)
         replay(run_id, run_view.payload_text(detail))
@@ -131,7 +132,7 @@ def overlays(run_id: int) -> None:
         report.open_fact(fact)
 
 
-current_user()
+me()
 wanted = chips.param("run")
 try:
     if not (wanted.isdigit() and len(wanted) < 16):

@@ -4,9 +4,9 @@ from datetime import timedelta
 
 import streamlit as st
 
-from app.auth.current import current_user
 from app.ui import chips, live, page, run_drawer, run_rows, table
 from app.ui.actions import on_runs
+from app.ui.who import me
 from core.kit import clock, db
 from core.kit.db import STAFF
 from core.runtime.runs import queries
@@ -14,13 +14,14 @@ from core.runtime.runs.queries import RunFilter
 
 PER_PAGE = 60
 PERIODS = {"24 h": 1, "7 d": 7, "30 d": 30, "All": 0}
+USUAL = "7 d"
 SHOWN = ("Running", "Queued", "Waiting", "Succeeded", "Failed", "Timed out", "Cancelled", "Missed", "Coalesced", "Quarantined")
 ALWAYS = SHOWN[:5]
 
 
 def wanted(before: int | None = None) -> RunFilter:
     """The filter the address asks for."""
-    state, period = chips.param("state"), PERIODS.get(chips.param("period"), 7)
+    state, period = chips.param("state"), PERIODS[chips.chosen_period(PERIODS, USUAL)]
     return RunFilter(
         words=(state,) if state in SHOWN else (),
         names=(chips.param("job"),) if chips.param("job") else (),
@@ -35,18 +36,9 @@ def kept() -> dict[str, str | None]:
     return {k: chips.param(k) or None for k in ("job", "q", "period")}
 
 
-def set_param(name: str, value: object) -> None:
-    if value:
-        st.query_params[name] = str(value)
-    else:
-        st.query_params.pop(name, None)
-    st.query_params.pop("before", None)
-
-
 def rows() -> tuple[list[table.Row], int | None]:
-    before = chips.param("before")
     with db.transaction(STAFF) as session:
-        found = queries.list_runs(session, wanted(int(before) if before.isdigit() else None), PER_PAGE)
+        found = queries.list_runs(session, wanted(chips.cursor()), PER_PAGE)
     return [run_rows.row(r) for r in found.rows], found.next_before_id
 
 
@@ -59,32 +51,17 @@ def body() -> None:
     state = chips.param("state")
     shown = [(w, w, counts.by_word[w]) for w in SHOWN if w in ALWAYS or counts.by_word[w] or w == state]
     chips.show("/runs", shown, state, kept(), total=("All", counts.total))
-    if not chips.param("before"):
+    if chips.cursor() is None:
         table.patch("runs", rows()[0])
 
 
 def filters() -> None:
-    """Search and period, written to the address."""
-    st.session_state["runs_q"] = chips.param("q")
-    st.session_state["runs_period"] = chips.param("period") if chips.param("period") in PERIODS else "7 d"
-    st.text_input(
-        "Search runs", key="runs_q", placeholder="Search job, error, person or #number", label_visibility="collapsed",
-        width=280, on_change=lambda: set_param("q", st.session_state["runs_q"].strip()),
-    )  # fmt: skip
-    st.segmented_control(
-        "Period", list(PERIODS), key="runs_period", label_visibility="collapsed", required=True,
-        on_change=lambda: set_param("period", st.session_state["runs_period"]),
-    )  # fmt: skip
+    """Search and period."""
+    chips.search("runs_q", "Search job, error, person or #number", width=280)
+    chips.period("runs_period", PERIODS, USUAL)
 
 
-def paging(following: int | None) -> list[tuple[str, str]]:
-    """Links to older runs and back."""
-    here = {**kept(), "state": chips.param("state")}
-    found = [("Newest runs", chips.href("/runs", here))] if chips.param("before") else []
-    return found + ([("Older runs", chips.href("/runs", {**here, "before": str(following)}))] if following else [])
-
-
-current_user()
+me()
 with page.header("Runs", "What ran, what runs now, and what needs a second look?"):
     slot = st.container(width=150, key="corner")
     filters()
@@ -100,6 +77,6 @@ table.show(
     on_action=on_runs,
     select=run_rows.BULK,
     dense=True,
-    more=paging(following),
+    more=chips.paging("/runs", {**kept(), "state": chips.param("state")}, following, "runs"),
 )
 run_drawer.from_address()

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from app.auth.current import current_user
 from app.ui import actions, live, nav, page, report, words
+from app.ui.who import me
 from app.ui.words import esc
 from core.domains.company import queries as company
 from core.domains.company.queries import Today
@@ -51,7 +51,7 @@ def tiles(today: Today, counts: Counts, role: str) -> None:
             page.tile(
                 "Deals at risk", money,
                 esc(f"{today.quiet_deals:,} gone quiet, {today.overdue_deals:,} past their close date"),
-                tone="amber", href=nav.link("/pipeline?view=risk", role),
+                tone="amber", href=nav.link("/pipeline?show=overdue", role),
             ),
             page.tile(
                 "Clients to look after", f"{today.unhappy_clients:,}",
@@ -76,7 +76,7 @@ def needs(today: Today, titles: dict[str, str], role: str) -> str:
         items.append(_item("amber", "!", nav.link(f"/ticket?ticket={b.ticket_id}", role), b.title, why, f"{b.days:.0f} d"))
     counted = (
         (today.stuck_tickets, "request", "Not analysed yet", "/build-queue?status=SUBMITTED"),
-        (today.zero_value_deals, "open deal", "No value entered, so missing from the forecast", "/pipeline?view=zero"),
+        (today.zero_value_deals, "open deal", "No value entered, so missing from the forecast", "/pipeline?show=zero"),
         (today.failed_deployments, "failed deployment", "In the last month", "/build-queue"),
     )
     for n, noun, why, href in counted:
@@ -120,7 +120,7 @@ def coming(jobs: list[schedules.ScheduleRow]) -> str:
 
 def body() -> None:
     """Everything that changes while the page is open."""
-    person = current_user()
+    person = me()
     with slot:
         live.pulse("today")
     with db.transaction(STAFF) as session:
@@ -145,7 +145,7 @@ def write_brief() -> None:
         st.session_state["_go"] = f"/run?run={run_id}"
 
 
-user = current_user()
+user = me()
 with page.header(greeting(user), f"{words.long_day()} · what needs you now?"):
     slot = st.container(width=150, key="corner")
     st.button("Write the brief now", key="brief", on_click=write_brief, help="Runs CEO Morning Brief and opens it live.")

@@ -1,15 +1,21 @@
 """What stands around every page: the menu's head and foot, and the component behind links, Ctrl+K and the favicon."""
 
+import time
 from typing import Any
 
 import streamlit as st
 
+from app.auth.current import current_user
 from app.ui import assets, health, nav, page
+from app.ui.who import me
 from app.ui.words import esc
 from core.domains.users.service import CurrentUser
 from core.kit import db
 from core.kit.db import STAFF
+from core.runtime.schedules import queries as schedules
 
+FOUND = 7
+_JOBS_KEEP_S = 15.0
 ROLE_WORDS = {"admin": "Admin", "engineering": "Engineering", "delivery": "Delivery", "sales": "Sales", "marketing": "Marketing"}
 
 
@@ -42,9 +48,7 @@ def mount(user: CurrentUser) -> None:
 
 @st.fragment(key="frame")
 def _frame(role: str) -> None:
-    from app.auth.current import current_user
-
-    current_user()
+    me()
     data: dict[str, Any] = {
         "items": _items(role),
         "found": st.session_state.get("_found"),
@@ -60,18 +64,21 @@ def _items(role: str) -> list[dict[str, str]]:
     return pages + _jobs()
 
 
-@st.cache_data(ttl=15, show_spinner=False)
-def _jobs() -> list[dict[str, str]]:
-    from core.runtime.schedules import queries
+_kept: tuple[float, list[dict[str, str]]] | None = None
 
-    with db.transaction(STAFF) as session:
-        return [{"t": j.title, "sub": j.name, "k": "Job", "href": f"/job?name={j.name}"} for j in queries.list_schedules(session)]
+
+def _jobs() -> list[dict[str, str]]:
+    """Every job for the palette, asked every few seconds per process."""
+    global _kept
+    if _kept is None or time.monotonic() - _kept[0] > _JOBS_KEEP_S:
+        with db.transaction(STAFF) as session:
+            found = schedules.titles(session)
+        _kept = (time.monotonic(), [{"t": t, "sub": n, "k": "Job", "href": f"/job?name={n}"} for n, t in found])
+    return _kept[1]
 
 
 def _search() -> None:
     """Deals by text, for the palette. Runs as a callback, so the answer is in the same rerun."""
-    from app.auth.current import current_user
-
     words = (st.session_state["ops_chrome"].find or "").strip()
     current_user()
     st.session_state["_found"] = {"q": words, "items": _deals(words) if words else []}
@@ -79,9 +86,8 @@ def _search() -> None:
 
 def _deals(words: str) -> list[dict[str, str]]:
     from core.domains.crm import queries
+    from core.domains.crm.queries import DealFilter
 
-    search = getattr(queries, "search", None)
-    if search is None:
-        return []
     with db.transaction(STAFF) as session:
-        return [{"t": d.title, "k": "Deal", "href": f"/deal?deal={d.id}"} for d in search(session, words, limit=6)]
+        found = queries.deals_page(session, DealFilter(text=words), limit=FOUND)
+    return [{"t": d.title, "sub": d.account or "", "k": "Deal", "href": f"/deal?deal={d.id}"} for d in found.deals]

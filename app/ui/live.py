@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from app.auth.current import current_user
-from app.ui import assets
+from app.ui import assets, page
+from app.ui.who import me
 from core.errors import OpsError
 from core.kit import db
 from core.kit.db import STAFF
@@ -59,7 +59,8 @@ def watch(key: str, body: Callable[[], None]) -> None:
 
     @st.fragment(key=f"live_{key}")
     def part() -> None:
-        current_user()
+        me()
+        page.toasts()
         body()
 
     part()

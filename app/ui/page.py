@@ -85,13 +85,24 @@ def problem(error: OpsError) -> None:
     note(error.next_step, "red", error.message)
 
 
-def attempt(work: Callable[[], str | None]) -> bool:
-    """Do what a click asks for and say in a toast how it went. False when it was refused; nothing was changed then."""
+def attempt(work: Callable[[], str | None], *, here: bool = False) -> bool:
+    """Do what a click asks for and say in a toast how it went. False when it was refused; nothing was changed then.
+
+    A callback can't draw, so the toast waits for the part that is drawn next; a dialog's own body says `here`.
+    """
     try:
-        said = work()
+        said, icon = work(), "check"
+        done = True
     except OpsError as error:
-        st.toast(f"**{error.message}** {error.next_step}", icon=":material/error:")
-        return False
+        said, icon, done = f"**{error.message}** {error.next_step}".strip(), "error", False
     if said:
-        st.toast(said, icon=":material/check:")
-    return True
+        st.session_state.setdefault("_toasts", []).append((said, icon))
+    if here and not done:
+        toasts()
+    return done
+
+
+def toasts() -> None:
+    """Show what callbacks had to say. Called by the frame and by every live part."""
+    for said, icon in st.session_state.pop("_toasts", ()):
+        st.toast(said, icon=f":material/{icon}:", duration="long" if icon == "error" else "short")

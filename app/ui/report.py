@@ -61,7 +61,12 @@ def _byline(report: Report) -> str:
     )
 
 
-@st.dialog("Where this comes from", width="large")
+def forget() -> None:
+    """Take the fact out of the address."""
+    st.query_params.pop("fact", None)
+
+
+@st.dialog("Where this comes from", width=860, on_dismiss=forget)
 def _opened(fact: FactDetail) -> None:
     st.html(
         f'<div class="factbox"><b>{esc(fact.shown)}</b><span>{esc(fact.label)}</span></div>'
@@ -79,7 +84,9 @@ def _opened(fact: FactDetail) -> None:
 
 def rows_html(rows: Sequence[dict[str, Any]]) -> str:
     """Rows kept with a fact as a table: names made readable, ids linked where we have a page for them."""
-    columns = list(dict.fromkeys(k for r in rows for k in r))
+    # JSON kept in the database has lost its order: what names a row goes first, figures go last
+    known = dict.fromkeys(k for r in rows for k in r)
+    columns = sorted(known, key=lambda c: _place(c, [r.get(c) for r in rows]))
     links = {"deal_id": "/deal?deal=", "run_id": "/run?run=", "client_id": "/client?client=", "ticket_id": "/ticket?ticket="}
     # ids carry the links; as columns of their own they would be noise
     shown = [c for c in columns if c not in ("id", "href", "currency") and not c.endswith("_id")] or columns
@@ -95,6 +102,15 @@ def rows_html(rows: Sequence[dict[str, Any]]) -> str:
             cells.append(f"<td{' class=n' if isinstance(row.get(column), int | float) else ''}>{text}</td>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return f'<div class="scroll"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
+
+
+_NAMES = ("title", "name", "deal", "stage", "ticket", "client", "account", "owner", "status", "day", "month")
+
+
+def _place(column: str, values: Sequence[Any]) -> tuple[int, int]:
+    if column in _NAMES:
+        return 0, _NAMES.index(column)
+    return (2 if any(isinstance(v, int | float) for v in values) else 1), 0
 
 
 def _name(column: str) -> str:

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from app.auth.current import current_user
 from app.ui import actions, live, page, run_view
 from app.ui.table import RowId
+from app.ui.who import me
 from app.ui.words import esc
 from core.errors import NotFound
 from core.runtime.runs.models import ACTIVE
@@ -32,7 +32,8 @@ def _drawer(run_id: int) -> None:
 
 
 def _draw(run_id: int) -> None:
-    current_user()
+    me()
+    page.toasts()
     try:
         seen = run_view.read(run_id, whole=False)
     except NotFound as error:

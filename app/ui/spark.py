@@ -42,8 +42,9 @@ def strip(outcomes: Sequence[Outcome]) -> str:
     """The last runs, oldest first, as linked bars."""
     if not outcomes:
         return "no runs yet"
-    bars = "".join(
-        f'<a class="c-{words.state(o.word).tone}" href="/run?run={o.run_id}" title="{esc(hint(o))}" aria-label="{esc(hint(o))}"></a>'
-        for o in outcomes
-    )
-    return f'<span class="strip14">{bars}</span>'
+    bars = []
+    for o in outcomes:
+        said = esc(hint(o))
+        tone = words.state(o.word).tone
+        bars.append(f'<a class="c-{tone}" href="/run?run={o.run_id}" title="{said}" aria-label="{said}"></a>')
+    return f'<span class="strip14">{"".join(bars)}</span>'

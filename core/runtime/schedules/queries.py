@@ -145,6 +145,11 @@ def state_of(enabled: bool, paused_until: datetime | None, error: object, now: d
     return "paused" if paused_until is not None and paused_until > now else "on"
 
 
+def titles(session: Session) -> list[tuple[str, str]]:
+    """(name, title) of every job, by title. One query."""
+    return [(n, t) for n, t in session.execute(select(Schedule.name, Schedule.title).order_by(Schedule.title))]
+
+
 def list_schedules(session: Session, name: str | None = None) -> list[ScheduleRow]:
     """All jobs by department and title, or the one of that name. Two queries."""
     return [row for _, row in _rows(session, name)]
