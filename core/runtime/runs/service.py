@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, select, text, update
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from core.errors import Conflict, NotFound
@@ -17,6 +16,7 @@ from core.runtime.events import service as events
 from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.runs import handlers, wake
 from core.runtime.runs.models import ENDED, Queue, Reason, Run, RunState, RunStep, StepState
+from core.runtime.runs.outcome import to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,19 @@ class Enqueued:
 
     run_id: int
     created: bool
+
+
+# Written out: building it anew for each of many runs took three times as long as the rest of the enqueue.
+# Optimistic on pushed_at: the push follows the commit; when it fails the clock finds the run by its age.
+_ENQUEUE = text("""
+    INSERT INTO runs (org_id, kind, name, key, queue, priority, payload, max_attempts, timeout_s, cause_kind, cause_id,
+        cause_label, schedule_id, due_at, replay_of, run_after, pushed_at)
+    VALUES (CAST(:org_id AS uuid), :kind, :name, :key, :queue, :priority, CAST(:payload AS jsonb), :max_attempts, :timeout_s,
+        :cause_kind, CAST(:cause_id AS bigint), :cause_label, CAST(:schedule_id AS bigint), CAST(:due_at AS timestamptz),
+        CAST(:replay_of AS bigint), coalesce(CAST(:run_after AS timestamptz), clock_timestamp()),
+        CASE WHEN CAST(:run_after AS timestamptz) IS NULL THEN clock_timestamp() END)
+    ON CONFLICT ON CONSTRAINT runs_key DO NOTHING RETURNING id
+""")
 
 
 def enqueue(
@@ -49,14 +62,14 @@ def enqueue(
     `key` dedupes: a second run with the same key is not made. A run with a later `run_after` is pushed by the clock.
     """
     handler = handlers.get(kind)
-    values: dict[str, Any] = {
+    values = {
         "org_id": org_id,
         "kind": kind,
         "name": name,
         "key": key,
         "queue": (queue or handler.queue).value,
         "priority": priority,
-        "payload": dict(payload or {}),
+        "payload": to_json(dict(payload or {})),
         "max_attempts": handler.max_attempts,
         "timeout_s": timeout_s or handler.timeout_s,
         "cause_kind": by.kind,
@@ -65,17 +78,13 @@ def enqueue(
         "schedule_id": schedule_id,
         "due_at": due_at,
         "replay_of": replay_of,
-        # optimistic: the push follows the commit; when it fails the clock finds the run by its age
-        "pushed_at": None if run_after else func.clock_timestamp(),
+        "run_after": run_after,
     }
-    if run_after is not None:
-        values["run_after"] = run_after
-    statement = insert(Run).values(values).on_conflict_do_nothing(constraint="runs_key").returning(Run.id)
-    run_id = session.execute(statement).scalar_one_or_none()
+    run_id = session.execute(_ENQUEUE, values).scalar_one_or_none()
     if run_id is None:
         return Enqueued(session.execute(select(Run.id).where(Run.key == key)).scalar_one(), created=False)
     if run_after is None:
-        _push_after_commit(session, run_id, 0, values["queue"], values["timeout_s"])
+        _push_after_commit(session, run_id, 0, (queue or handler.queue).value, timeout_s or handler.timeout_s)
     return Enqueued(run_id, created=True)
 
 

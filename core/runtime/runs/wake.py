@@ -7,13 +7,18 @@ So messages may be lost, doubled or stale, and what somebody else writes into Re
 import os
 import re
 import time
+import zlib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue as RQQueue
+from rq.job import Job as RQJob
+from rq.job import JobStatus
 from rq.serializers import JSONSerializer
+from rq.utils import now, utcformat
 
 from core.errors import Unavailable
 from core.kit import log, redis
@@ -24,6 +29,7 @@ _BACKOFF_S = 2.0
 _KEPT_S = 24 * 3600
 _MAX_AT_ONCE = 500
 _down_until = 0.0
+_JOB = RQJob.redis_job_namespace_prefix
 _JOB_ID = re.compile(r"run-([0-9]{1,18})-([0-9]{1,9})")
 
 logger = log.get(__name__)
@@ -57,23 +63,37 @@ def push_all(runs: Iterable[tuple[int, int, str, int]]) -> bool:
         return False
     try:
         pipeline = redis.client().pipeline(transaction=False)
+        at = utcformat(now())
         for run_id, attempt, queue, timeout_s in runs:
-            _queue(queue, os.getpid()).enqueue_call(
-                ENTRY_POINT,
-                args=(run_id,),
-                job_id=job_id(run_id, attempt),
-                timeout=timeout_s + _GRACE_S,
-                ttl=_KEPT_S,
-                result_ttl=0,
-                failure_ttl=60,
-                pipeline=pipeline,
-            )
+            message, key = job_id(run_id, attempt), RQQueue.redis_queue_namespace_prefix + queue
+            pipeline.sadd(RQQueue.redis_queues_keys, key)
+            job: Any = {**_like(queue, timeout_s), **_of(run_id), "created_at": at, "enqueued_at": at}
+            pipeline.hset(_JOB + message, mapping=job)
+            pipeline.expire(_JOB + message, _KEPT_S)
+            pipeline.rpush(key, message)
         pipeline.execute()
     except (RedisError, OSError, Unavailable) as error:
         _down_until = time.monotonic() + _BACKOFF_S
         logger.warning("wake_failed", error=type(error).__name__)
         return False
     return True
+
+
+@lru_cache(maxsize=256)
+def _like(queue: str, timeout_s: int) -> dict[str, Any]:
+    """What RQ would write for a job of ours, so that its tools and workers know it; made by RQ itself, once."""
+    job = RQQueue(queue, connection=Redis(), serializer=JSONSerializer).create_job(
+        ENTRY_POINT, args=(0,), timeout=timeout_s + _GRACE_S, ttl=_KEPT_S, result_ttl=0, failure_ttl=60, status=JobStatus.QUEUED
+    )
+    job.origin = queue
+    fields: dict[str, Any] = job.to_dict()
+    return fields
+
+
+def _of(run_id: int) -> dict[str, Any]:
+    """What differs from job to job."""
+    data = JSONSerializer.dumps([ENTRY_POINT, None, [run_id], {}])  # type: ignore[no-untyped-call]
+    return {"data": zlib.compress(data, 1), "description": f"{ENTRY_POINT}({run_id})"}
 
 
 def take(client: Redis, queue: str, wait_s: float) -> list[str]:
@@ -94,7 +114,7 @@ def put_back(client: Redis, queue: str, message: str) -> None:
 def forget(client: Redis, messages: Sequence[str]) -> None:
     """Drop what RQ keeps about these messages. Raises RedisError."""
     if messages:
-        client.unlink(*(f"rq:job:{m}" for m in messages))
+        client.unlink(*(_JOB + m for m in messages))
 
 
 def depths(queues: Iterable[str]) -> dict[str, int]:
