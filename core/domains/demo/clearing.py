@@ -27,6 +27,10 @@ _FREED = "runs"
 """A reference to a demo run that can be set to null is: a draft must not keep the run alive that once wrote it."""
 
 
+_STAYS = {"user_sessions": "true", "users": "t.password_hash IS NOT NULL"}
+"""Rows that stay although they are marked: somebody signed in as one of the demo's people, or gave them a password."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cleared:
     """Rows removed and rows kept, by table. Kept ones are those that records of the agency's own refer to."""
@@ -54,6 +58,8 @@ def clear(session: Session, progress: Callable[[float, str], None] | None = None
             f' AND NOT EXISTS (SELECT 1 FROM "{k.child}" c WHERE c."{k.child_column}" = t."{k.parent_column}")'  # noqa: S608
             for k in referring
         )
+        if table in _STAYS:
+            still += f" AND NOT ({_STAYS[table]})"
         removing = f'WITH gone AS (DELETE FROM "{table}" t WHERE t.demo{still} RETURNING 1) SELECT count(*) FROM gone'  # noqa: S608
         gone = session.execute(text(removing)).scalar_one()
         left = session.scalar(text(f'SELECT count(*) FROM "{table}" WHERE demo')) or 0  # noqa: S608

@@ -12,6 +12,7 @@ from core.config import get_settings
 from core.domains.demo import builds, clearing, history, latest, people, sales, usage
 from core.domains.demo.clearing import Cleared
 from core.domains.demo.world import World
+from core.domains.users import service as users
 from core.kit import clock
 from core.runtime.schedules import service as schedules
 
@@ -36,13 +37,15 @@ class Loaded:
 def load(session: Session, now: datetime | None = None, progress: Progress | None = None) -> Loaded:
     """Put eight weeks of an invented agency into the database, every row of it marked; a demo that is there is replaced.
 
-    Needs the registry loaded and a staff transaction. The jobs' schedules are made too if they are missing; those are
-    not part of the demo and stay.
+    Needs the registry loaded and a staff transaction. The jobs' schedules and a first admin are made too if they are
+    missing; those are not part of the demo and stay.
     """
     say = progress or (lambda _share, _what: None)
     _lock(session)
     cleared = clearing.clear(session)
     schedules.sync_builtin(session)
+    # whoever looks after the agency is no part of the demo: clearing it must not take their account away
+    users.ensure_first_admin(session)
     world = World(
         session, now or clock.now(), clock.zone(get_settings().time_zone), random.Random(SEED)  # noqa: S311 - not for secrets
     )  # fmt: skip
