@@ -4,7 +4,6 @@ Compared, in the same run, with the same pages over a hundredth of the rows: the
 """
 
 import statistics
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from unittest.mock import patch
 
 from benchmarks import results
 from benchmarks.bulk import fill
+from benchmarks.harness import Stack
 
 PAGES = sorted(p.stem for p in Path("pages").glob("*.py") if p.stem != "__init__")
 WARM_UP, TIMED = 3, 20
@@ -21,40 +21,21 @@ BIG, SMALL = (100_000, 50_000), (1_000, 500)
 
 
 @contextmanager
-def agency(folder: Path, deals: int, runs: int) -> Iterator[None]:
+def agency(deals: int, runs: int) -> Iterator[Stack]:
     """A private database with so many rows, and the process's settings pointing at it."""
-    import os
-
-    from alembic import command
-    from alembic.config import Config
-
-    from core import registry
-    from core.config import get_settings
     from core.kit import db
-    from core.kit.embedded import Postgres, Valkey
     from core.runtime.schedules import service as schedules
 
-    postgres, valkey = Postgres(folder / "postgres"), Valkey(folder / "valkey")
-    postgres.start()
-    valkey.start()
-    try:
-        os.environ.update(DATABASE_URL=postgres.app_url, DATABASE_ADMIN_URL=postgres.owner_url, REDIS_URL=valkey.url)
-        get_settings.cache_clear()
-        config = Config("alembic.ini")
-        config.attributes["url"] = postgres.owner_url
-        command.upgrade(config, "head")
-        registry.load()
+    with Stack() as stack:
         with db.transaction(db.STAFF) as session:
             schedules.sync_builtin(session)
-        fill(postgres.owner_url, deals, runs)
-        yield
+        fill(stack.postgres.owner_url, deals, runs)
+        yield stack
         db.engine().dispose()
-    finally:
-        valkey.stop()
-        postgres.stop()
 
 
-def _session_token() -> str:
+def session_token() -> str:
+    """A signed-in admin's session."""
     from core.domains.users import service as users
     from core.kit import db
 
@@ -117,12 +98,10 @@ def measure(page: str, token: str) -> tuple[float, float, int]:
 def main() -> None:
     found: dict[str, list[tuple[float, float, int]]] = {page: [] for page in PAGES}
     for deals, runs in (SMALL, BIG):
-        with tempfile.TemporaryDirectory(prefix="ops-bench-", ignore_cleanup_errors=True) as folder:
-            Path(folder).chmod(0o755)
-            with agency(Path(folder), deals, runs):
-                token = _session_token()
-                for page in PAGES:
-                    found[page].append(measure(page, token))
+        with agency(deals, runs):
+            token = session_token()
+            for page in PAGES:
+                found[page].append(measure(page, token))
     rows = [
         (page, f"{small[0]:.0f}", f"{small[1]:.0f}", small[2], f"{big[0]:.0f}", f"{big[1]:.0f}", big[2])
         for page, (small, big) in found.items()
