@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from app.auth.current import current_user
 from app.ui import activity, chips, deal_view, page, pipeline, table, words
+from app.ui.who import me
 from core.domains.crm import queries
 from core.domains.drafts import queries as drafts
 from core.errors import NotFound
@@ -12,7 +12,7 @@ from core.kit.db import STAFF
 from core.runtime.events import queries as events
 from core.runtime.events.queries import EventFilter
 
-current_user()
+me()
 wanted = chips.param("deal")
 try:
     if not wanted.isdigit() or len(wanted) > 15:

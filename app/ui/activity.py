@@ -16,28 +16,33 @@ from core.runtime.events import queries
 from core.runtime.events.queries import EventRow
 
 FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "reports": ("Reports", ("morning_brief", "weekly_report", "pipeline_review", "build_queue_check", "health_check", "agent.")),
+    "reports": (
+        "Reports",
+        ("morning_brief", "weekly_report", "pipeline_review", "build_queue_check", "health_check", "monthly_reports", "agent."),
+    ),
     "runs": ("Runs and jobs", ("run.", "job.", "schedule.")),
-    "deals": ("Deals", ("deal.", "deals.", "lead.")),
-    "builds": ("Builds", ("ticket.", "deployment.", "delivery_review.")),
+    "deals": ("Deals", ("deal.", "deals.")),
+    "builds": ("Builds", ("ticket.", "deployment.", "review.")),
     "clients": ("Clients", ("client.", "report.", "automation.")),
-    "drafts": ("Drafts and messages", ("draft.", "content_draft", "content.", "message.")),
-    "system": ("System", ("watchdog.", "clock.", "user.", "key.", "demo.")),
+    "drafts": ("Drafts and messages", ("draft.", "drafts.", "content_draft", "message.")),
+    "system": ("System", ("watchdog.", "user.", "key.")),
 }
 """Chip → its word and the event types it stands for; a type that ends in "." is a family."""
 
-ADDRESSES = {
-    "run": "/run?run={}",
-    "deal": "/deal?deal={}",
-    "event": "/activity?event={}",
+SUBJECTS = {
+    "run": ("Open the run", "/run?run={}"),
+    "deal": ("Open the deal", "/deal?deal={}"),
+    "event": ("Open the event", "/activity?event={}"),
 }
+"""What an event or its cause can be about → the words and the address of its link; others have no page of their own yet."""
+
 COLUMNS = (
     Column("When", "ago", phone="corner", width="110px"),
     Column("What happened", "text", phone="first"),
     Column("Kind", "text", phone="label", width="170px"),
     Column("Who", "text", phone="label", width="150px"),
     Column("Client", "text", phone="hide", width="150px"),
-    Column("Priority", "state", phone="hide", width="110px"),
+    Column("Priority", "state", phone="hide", width="96px"),
 )
 
 
@@ -52,6 +57,16 @@ def family_of(type_: str) -> str | None:
         if any(type_ == t or (t.endswith(".") and type_.startswith(t)) for t in types):
             return key
     return None
+
+
+def by_family(by_type: Mapping[str, int]) -> dict[str, int]:
+    """How many events each chip stands for. A type no chip knows counts under All only."""
+    counts = dict.fromkeys(FAMILIES, 0)
+    for type_, many in by_type.items():
+        family = family_of(type_)
+        if family:
+            counts[family] += many
+    return counts
 
 
 def row(event: EventRow) -> Row:
@@ -111,15 +126,22 @@ def _drawer(event_id: int) -> None:
 
 
 def _subject(event: EventRow) -> None:
-    address = ADDRESSES.get(event.subject_type or "")
-    if address and event.subject_id:
-        label = f"Open the {event.subject_type}"
-        st.html(f'<p class="chips"><a href="{esc(address.format(event.subject_id))}">{esc(label)}</a></p>')
+    link = subject_link(event)
+    if link:
+        st.html(f'<p class="chips"><a href="{esc(link[1])}">{esc(link[0])}</a></p>')
+
+
+def subject_link(event: EventRow) -> tuple[str, str] | None:
+    """(words, address) of the page about what the event is about, if there is one."""
+    if event.subject_type == "schedule" and event.payload.get("name"):
+        return "Open the job", chips.href("/job", {"name": str(event.payload["name"])})
+    said, address = SUBJECTS.get(event.subject_type or "", ("", ""))
+    return (said, address.format(event.subject_id)) if said and event.subject_id else None
 
 
 def _link(cause: queries.CauseLink, own_id: int) -> str:
     here = cause.kind == "event" and cause.id == own_id
-    target = "" if here else ADDRESSES[cause.kind].format(cause.id)
+    target = "" if here else SUBJECTS[cause.kind][1].format(cause.id)
     label = esc(cause.summary if cause.kind == "event" else f"{kind_words(cause.name)}, run #{cause.id}")
     said = f"<b>{label}</b>" if here else f'<a href="{esc(target)}">{label}</a>'
     mark = page.tag(cause.state) if cause.state else ""

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import streamlit as st
 
 from app.ui import chips, page, table, words
+from app.ui.chips import Chip
 from app.ui.table import Column, Row
 from app.ui.words import esc
 from core.domains.crm import queries
@@ -22,18 +23,19 @@ from core.domains.crm.queries import (
     StuckList,
     Totals,
 )
-from core.kit import clock, db
+from core.kit import db
 from core.kit.db import STAFF
 
 PERIODS = {"30 d": 30, "90 d": 90, "12 mo": 365}
-STUCK_SHOWN, LIKELY_SHOWN = 6, 3
+USUAL = "90 d"
+STUCK_SHOWN, LIKELY_SHOWN = 4, 3
 COLUMNS = (
     Column("Deal", "text", phone="first"),
     Column("Stage", "text", phone="corner", width="130px"),
     Column("Value", "money", phone="label", align="end", width="110px"),
     Column("Owner", "text", phone="label", width="150px"),
     Column("In stage", "number", phone="label", align="end", width="90px"),
-    Column("Expected close", "text", phone="label", width="140px"),
+    Column("Expected close", "text", phone="label", width="158px"),
     Column("Last activity", "ago", phone="label", width="120px"),
 )
 
@@ -83,7 +85,7 @@ def _view(_version: str, today: str, f: DealFilter, days: int) -> View:
 
 def href(f: DealFilter, period: str, **changed: str | None) -> str:
     """The page's address with parts of the filter changed."""
-    return chips.href("/pipeline", {**f.to_params(), "period": period if period != "90 d" else None, **changed})
+    return chips.href("/pipeline", {**f.to_params(), "period": period if period != USUAL else None, **changed})
 
 
 def tiles(seen: View, f: DealFilter, period: str) -> None:
@@ -91,13 +93,12 @@ def tiles(seen: View, f: DealFilter, period: str) -> None:
     now, was, t = seen.totals.current, seen.totals.previous, seen.totals
     money = words.amount
     overdue = sum(s.overdue for s in seen.stages)
-    rate = _rate_change(now.win_percent, was.win_percent)
     page.tiles(
         [
             page.tile(
                 "Open pipeline", money(t.open_minor, compact=True),
-                page.change(t.open_minor, t.open_before_minor, _before(t.open_before_minor, t.open_deals)),
-                href=href(f, period, status="open", show=None),
+                _before(t.open_minor, t.open_before_minor, words.many(t.open_deals, "deal")),
+                href=href(f, period, status="open", show=None, stage=None),
             ),
             page.tile(
                 "Forecast, weighted", money(seen.forecast.weighted_minor, compact=True),
@@ -105,48 +106,53 @@ def tiles(seen: View, f: DealFilter, period: str) -> None:
             ),
             page.tile(
                 f"Won, last {period}", money(now.won_minor, compact=True),
-                page.change(now.won_minor, was.won_minor, _before(was.won_minor, now.won)),
-                href=href(f, period, status="won", show=None),
+                _before(now.won_minor, was.won_minor, words.many(now.won, "deal")),
+                href=href(f, period, status="won", show=None, stage=None),
             ),
-            page.tile(f"Win rate, last {period}", "–" if now.win_percent is None else f"{now.win_percent:.0f} %", rate),
+            page.tile(
+                f"Win rate, last {period}", "–" if now.win_percent is None else f"{now.win_percent:.0f} %",
+                _rate_change(now.win_percent, was.win_percent),
+            ),
             page.tile(
                 "Stuck", f"{seen.stuck.total:,}", f"{esc(money(seen.stuck.value_minor, compact=True))} at risk",
-                tone="red", hot=seen.stuck.total > 0, href=href(f, period, show="quiet", status=None),
+                tone="red", hot=seen.stuck.total > 0, href=href(f, period, show="quiet", status=None, stage=None),
             ),
             page.tile(
-                "Past their close date", f"{overdue:,}", "Ask for a new date or close them", tone="amber", hot=overdue > 0,
-                href=href(f, period, show="overdue", status=None),
+                "Past their close date", f"{overdue:,}", f"of {words.many(t.open_deals, 'open deal')}", tone="amber",
+                hot=overdue > 0, href=href(f, period, show="overdue", status=None, stage=None),
             ),
         ]
     )  # fmt: skip
 
 
-def _before(minor: int, deals: int) -> str:
-    return f"from {words.amount(minor, compact=True)} · {words.many(deals, 'deal')}"
+def _before(minor: int, before: int, deals: str) -> str:
+    # growth from nothing is no comparison
+    return f"{page.change(minor, before, f'from {words.amount(before, compact=True)}')} · {deals}" if before else deals
 
 
 def _rate_change(now: float | None, was: float | None) -> str:
     if now is None:
         return "No deal was decided"
     if was is None:
-        return "No figure for the period before"
+        return "No earlier figure"
     return page.change(round(now), round(was), f"from {was:.0f} %")
 
 
 def needs_you(seen: View, f: DealFilter, period: str) -> None:
     """Stuck deals with why now, beside the ones most likely to close."""
-    left, right = st.columns(2, gap="small")
-    with left:
-        items = "".join(_stuck_item(s.deal, s.why_now) for s in seen.stuck.deals)
-        rest = seen.stuck.total - len(seen.stuck.deals)
-        if rest > 0:
-            items += f'<li><a href="{esc(href(f, period, show="quiet", status=None))}">{rest:,} more stuck; see all quiet deals</a></li>'
-        blank = "<li><span>No deal is stuck. Every open deal has moved or been touched lately.</span></li>"
-        st.html(f'<div class="card"><h2>Stuck: somebody has to move</h2><ul class="rows">{items or blank}</ul></div>')
-    with right:
-        items = "".join(_likely_item(likely) for likely in seen.likely)
-        blank = "<li><span>No open deal has enough to go by yet.</span></li>"
-        st.html(f'<div class="card"><h2>Most likely to close this week</h2><ul class="rows">{items or blank}</ul></div>')
+    stuck = "".join(_stuck_item(s.deal, s.why_now) for s in seen.stuck.deals)
+    rest = seen.stuck.total - len(seen.stuck.deals)
+    if rest > 0:
+        more = href(f, period, show="quiet", status=None, stage=None)
+        stuck += f'<li><a href="{esc(more)}">{rest:,} more; see all quiet deals</a></li>'
+    stuck = stuck or "<li><span>No deal is stuck. Every open deal has moved or been touched lately.</span></li>"
+    likely = "".join(_likely_item(one) for one in seen.likely)
+    likely = likely or "<li><span>No open deal has enough to go by yet.</span></li>"
+    st.html(
+        '<div class="cols" style="align-items:stretch">'
+        f'<div class="card"><h2>Stuck: somebody has to move</h2><ul class="rows">{stuck}</ul></div>'
+        f'<div class="card"><h2>Best chances to close next</h2><ul class="rows">{likely}</ul></div></div>'
+    )
 
 
 def _stuck_item(deal: DealRow, why: Sequence[str]) -> str:
@@ -173,16 +179,27 @@ def _sentence(parts: Sequence[str]) -> str:
 
 
 def stage_chips(seen: View, f: DealFilter, period: str) -> None:
-    """Stages with their counts, and the lists that need something; each is a link."""
-    others = {k: v for k, v in f.to_params().items() if k not in ("stage", "status", "show")}
-    others |= {"period": period} if period != "90 d" else {}
-    total = sum(s.deals for s in seen.stages)
-    chosen = str(f.stage_ids[0]) if len(f.stage_ids) == 1 else ""
-    counts = [(str(s.stage.id), s.stage.name, s.deals) for s in seen.stages]
-    tones = {str(s.stage.id): s.stage.status for s in seen.stages}
-    chips.show("/pipeline", counts, chosen, others, name="stage", total=("All deals", total), tones=tones)
-    needs = [(key, said, sum(getattr(s, attr) for s in seen.stages)) for key, said, attr in NEEDS]
-    chips.show("/pipeline", needs, f.only or "", others, name="show", tones=dict.fromkeys((n[0] for n in needs), "late"))
+    """Stages with their counts, and the lists that need something; each is a link, and one that is on leads back to all."""
+    clear = {"stage": None, "status": None, "show": None}
+    stage = f.stage_ids[0] if len(f.stage_ids) == 1 else None
+    everything = not (f.stage_ids or f.status or f.only)
+    open_deals = sum(s.deals for s in seen.stages if s.stage.status == "open")
+    only_open = f.status == "open" and stage is None and not f.only
+
+    def chip(label: str, count: int, on: bool, tone: str, **wanted: str) -> Chip:
+        return Chip(label, count, href(f, period, **{**clear, **({} if on else wanted)}), on, tone)
+
+    made = [Chip("All deals", sum(s.deals for s in seen.stages), href(f, period, **clear), everything)]
+    made.append(chip("Open", open_deals, only_open, "", status="open"))
+    for s in seen.stages:
+        tone, ended = words.state(s.stage.status).tone, s.stage.status != "open"
+        # the tiles ask for all that was won; with one stage that means won it is the same list
+        alone = ended and stage is None and f.status == s.stage.status
+        made.append(chip(s.stage.name, s.deals, stage == s.stage.id or alone, tone, stage=str(s.stage.id)))
+    needs = [
+        chip(said, sum(getattr(s, attr) for s in seen.stages), f.only == key, "amber", show=key) for key, said, attr in NEEDS
+    ]
+    st.html(chips.links(made, "Filter by stage") + '<div style="height:8px"></div>' + chips.links(needs, "Filter by need"))
 
 
 NEEDS = (
@@ -213,8 +230,3 @@ def _expected(deal: DealRow, late: bool) -> str | None:
     if deal.expected_close_on is None:
         return None
     return words.date_text(deal.expected_close_on) + (", passed" if late else "")
-
-
-def fresh() -> str:
-    """How fresh the page is."""
-    return f"As of {words.clock_time(clock.now())}"

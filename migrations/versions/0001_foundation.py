@@ -411,7 +411,7 @@ def upgrade() -> None:
     op.create_index('deals_by_updated', 'deals', ['updated_at'], unique=False)
     op.create_index('deals_by_import', 'deals', ['import_id'], unique=False)
     op.create_index('deals_by_value', 'deals', ['status', sa.literal_column('(CASE WHEN value_minor IS NULL THEN 0 ELSE value_minor END) DESC'), sa.literal_column('id DESC')], unique=False)
-    op.create_index('deals_listed', 'deals', [sa.literal_column('(CASE WHEN last_activity_at IS NULL THEN created_at ELSE last_activity_at END) DESC'), sa.literal_column('id DESC')], unique=False)
+    op.create_index('deals_listed', 'deals', [sa.literal_column("(CASE WHEN last_activity_at IS NULL THEN TIMESTAMPTZ '1970-01-01 00:00:00+00' ELSE last_activity_at END) DESC"), sa.literal_column('id DESC')], unique=False)
     op.create_index(op.f('ix_deals_org_id'), 'deals', ['org_id'], unique=False)
     op.create_table('drafts',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),

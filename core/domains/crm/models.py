@@ -15,7 +15,9 @@ from core.runtime.orgs.models import OrgId
 # what lists are sorted by. CASE and not coalesce(): under row-level security PostgreSQL lets no coalesce() into an index
 # condition, and a page deep in a list would read everything before it
 VALUE_KEY = "CASE WHEN value_minor IS NULL THEN 0 ELSE value_minor END"
-ACTIVITY_KEY = "CASE WHEN last_activity_at IS NULL THEN created_at ELSE last_activity_at END"
+NO_ACTIVITY = "TIMESTAMPTZ '1970-01-01 00:00:00+00'"
+"""Where deals of which no activity is known stand in a list: behind all others."""
+ACTIVITY_KEY = f"CASE WHEN last_activity_at IS NULL THEN {NO_ACTIVITY} ELSE last_activity_at END"
 
 
 class DealStatus(enum.StrEnum):

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-# the newest run, every run that is under way with how far it is, and the last edit of a schedule
+# the newest run and event, every run that is under way with how far it is, and the last edit of a schedule
 _MARK = text("""
     SELECT md5(concat_ws('|',
             (SELECT max(id) FROM runs),
+            (SELECT max(id) FROM events),
             active.digest,
             (SELECT max(updated_at) FROM schedules))),
         active.n
@@ -22,7 +23,7 @@ _MARK = text("""
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`version` differs from the last one when runs or schedules changed; `active` counts runs under way."""
+    """`version` differs from the last one when runs, events or schedules changed; `active` counts runs under way."""
 
     version: str
     active: int

@@ -112,7 +112,7 @@ JOINS = "LEFT JOIN accounts a ON a.id = d.account_id LEFT JOIN owners o ON o.id 
 
 # sort → (SQL expression, its cast); the id breaks ties, so that a page never repeats or skips a deal
 SORTS = {
-    "activity": (ACTIVITY_KEY.replace("last_", "d.last_").replace("created_", "d.created_"), "timestamptz"),
+    "activity": (ACTIVITY_KEY.replace("last_", "d.last_"), "timestamptz"),
     "value": (VALUE_KEY.replace("value_", "d.value_"), "int8"),
     "newest": ("d.id", "int8"),
 }

@@ -3,11 +3,11 @@ import random
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, insert, select, text
 
 from core.domains.crm import queries, rules
 from core.domains.crm.models import Account, Deal, Owner, Stage, StageChange
-from core.domains.crm.queries import DealFilter
+from core.domains.crm.queries import SORTS, DealFilter
 from core.errors import NotFound
 from core.kit import db as database
 from core.kit.db import STAFF
@@ -238,6 +238,32 @@ def test_paging_shows_every_deal_once_whatever_the_ties(book, sort):
             break
     assert len(seen) == len(set(seen)) == 23
     assert pages == 5
+
+
+def test_deals_without_any_activity_stand_behind_all_others(book):
+    never = book(last_activity_at=None, created_at=ago(0), opened_at=None)
+    lately, long_ago = book(last_activity_at=ago(1)), book(last_activity_at=ago(900), created_at=ago(1000))
+    first = ask(queries.deals_page, DealFilter(), limit=2)
+    assert [d.id for d in first.deals] == [lately, long_ago]
+    assert [d.id for d in ask(queries.deals_page, DealFilter(), limit=2, after=first.next).deals] == [never]
+    assert ask(queries.deals_page, DealFilter(), limit=2, after=first.next).next is None
+
+
+def test_the_list_by_activity_is_read_from_its_index(book):
+    book()
+    with database.transaction(STAFF) as session:
+        session.execute(text("SET LOCAL enable_seqscan = off"))
+        session.execute(text("SET LOCAL enable_sort = off"))
+        plan = session.execute(
+            text(
+                f"EXPLAIN SELECT id FROM deals d WHERE ({SORTS['activity'][0]}, d.id) < (CAST(:at AS timestamptz), :id) "
+                f"ORDER BY {SORTS['activity'][0]} DESC, d.id DESC LIMIT 50"
+            ),
+            {"at": ago(3), "id": 7},
+        ).scalars()
+        said = " ".join(plan)
+    assert "deals_listed" in said
+    assert "Index Cond" in said
 
 
 def test_a_stale_cursor_starts_at_the_first_page(book):
