@@ -170,7 +170,7 @@ def test_oldest_runnable_counts_only_what_could_run_now(db):
         _run(session, "queued", run_after=NOW + timedelta(hours=1))
         _run(session, "running", run_after=NOW - timedelta(hours=1))
         assert queries.oldest_runnable_s(session) == 0.0
-        _run(session, "waiting", run_after=NOW - timedelta(seconds=90))
+        _run(session, "waiting", run_after=datetime.now(UTC) - timedelta(seconds=90))
         assert 90 <= queries.oldest_runnable_s(session) < 120
 
 
