@@ -32,10 +32,12 @@ _DEALS = """
     JOIN stages s ON s.id = t.lo + CASE WHEN h %% 10 < 2 THEN (h / 5) %% 4 WHEN h %% 10 < 7 THEN 4 ELSE 5 END
 """
 _CHANGES = """
-    INSERT INTO stage_changes (org_id, deal_id, from_stage_id, to_stage_id, at, actor)
-    SELECT d.org_id, d.id, NULL, t.lo, d.opened_at, 'import' FROM deals d CROSS JOIN (SELECT min(id) AS lo FROM stages) t
+    INSERT INTO stage_changes (org_id, deal_id, from_stage_id, from_since, to_stage_id, at, actor)
+    SELECT d.org_id, d.id, NULL::bigint, NULL::timestamptz, t.lo, d.opened_at, 'import'
+    FROM deals d CROSS JOIN (SELECT min(id) AS lo FROM stages) t
     UNION ALL
-    SELECT d.org_id, d.id, t.lo, d.stage_id, d.stage_since, 'import' FROM deals d CROSS JOIN (SELECT min(id) AS lo FROM stages) t
+    SELECT d.org_id, d.id, t.lo, d.opened_at, d.stage_id, d.stage_since, 'import'
+    FROM deals d CROSS JOIN (SELECT min(id) AS lo FROM stages) t
     WHERE d.stage_id <> t.lo
 """
 _RUNS = """

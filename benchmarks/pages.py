@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from benchmarks import results
 from benchmarks.bulk import fill
-from benchmarks.harness import Stack
+from benchmarks.harness import ROOT, Stack
 
 PAGES = sorted(p.stem for p in Path("pages").glob("*.py") if p.stem != "__init__")
 WARM_UP, TIMED = 3, 20
@@ -71,11 +71,11 @@ def measure(page: str, token: str) -> tuple[float, float, int]:
         queries.append(statement)
 
     with patch("app.auth.current.session_token", return_value=token):
-        at = AppTest.from_file("app/dashboard.py", default_timeout=60)
+        at = AppTest.from_file(str(ROOT / "app" / "dashboard.py"), default_timeout=60)
         for name, value in _parameters(page).items():
             at.query_params[name] = value
         at.run()
-        at.switch_page(f"pages/{page}.py")
+        at.switch_page(str(ROOT / "pages" / f"{page}.py"))
         for name, value in _parameters(page).items():
             at.query_params[name] = value
         for _ in range(WARM_UP):
