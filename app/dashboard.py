@@ -11,6 +11,7 @@ st.set_page_config(page_title="ManageAI Ops", layout="wide", initial_sidebar_sta
 registry.load()
 user = me()
 chosen = st.navigation(nav.build(user.role), position="sidebar", expanded=True)
+st.session_state["_here"] = f"/{chosen.url_path}"
 chrome.menu_head()
 chrome.menu_foot(user)
 chrome.mount(user)

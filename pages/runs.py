@@ -57,7 +57,7 @@ def body() -> None:
 
 def filters() -> None:
     """Search and period."""
-    chips.search("runs_q", "Search job, error, person or #number", width=280)
+    chips.find("runs_q", "Search job, error, person or #number", width=280)
     chips.period("runs_period", PERIODS, USUAL)
 
 

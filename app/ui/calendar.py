@@ -37,7 +37,7 @@ def show(key: str, found: Calendar, jobs: Sequence[ScheduleRow], start: datetime
                 f"/run?run={entry.run_id}",
             ]
         runs.setdefault(entry.schedule_id, []).append(mark)
-    assets.renderer("ops_calendar")(
+    assets.renderer("calendar")(
         key=f"calendar_{key}",
         data={
             "start": words.ms(start),

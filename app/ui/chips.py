@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app.ui import words
+from app.ui import assets, nav, words
 from app.ui.words import esc
 
 CURSORS = ("before", "after")
@@ -34,13 +34,15 @@ def put(name: str, value: object) -> None:
         st.query_params.pop(name, None)
 
 
-def search(key: str, said: str, *, name: str = "q", width: int = 230) -> None:
-    """A field to search by; `said` is what it looks through."""
-    st.session_state[key] = param(name)
-    st.text_input(
-        said, key=key, placeholder=said, label_visibility="collapsed", width=width,
-        on_change=lambda: put(name, st.session_state[key].strip()),
-    )  # fmt: skip
+def find(key: str, said: str, *, name: str = "q", width: int = 230) -> None:
+    """A field to search by; `said` is what it looks through. The key `/` goes to it."""
+
+    def typed() -> None:
+        given = st.session_state[key].text
+        if given is not None:
+            put(name, str(given["v"]).strip())
+
+    assets.renderer("search")(key=key, data={"value": param(name), "label": said}, on_text_change=typed, width=width)
 
 
 def choice(key: str, label: str, values: Mapping[str, object], everything: str, *, name: str, width: int = 170) -> None:
@@ -54,12 +56,16 @@ def choice(key: str, label: str, values: Mapping[str, object], everything: str, 
 
 
 def period(key: str, periods: Mapping[str, int], usual: str) -> None:
-    """How far back, as segments; the usual one stays out of the address."""
-    st.session_state[key] = chosen_period(periods, usual)
-    st.segmented_control(
-        "Period", list(periods), key=key, label_visibility="collapsed", required=True,
-        on_change=lambda: put("period", None if st.session_state[key] == usual else st.session_state[key]),
-    )  # fmt: skip
+    """How far back, as links in one box; the usual one stays out of the address."""
+    chosen = chosen_period(periods, usual)
+    others = {k: v for k, v in st.query_params.to_dict().items() if k not in (*CURSORS, "period", "run")}
+    made = []
+    for label in periods:
+        target = href(nav.here(), {**others, "period": None if label == usual else label})
+        on = ' class="on" aria-current="true"' if label == chosen else ""
+        made.append(f'<a href="{esc(target)}"{on}>{esc(label)}</a>')
+    with st.container(key=key, width="content"):
+        st.html(f'<nav class="seg" aria-label="Period">{"".join(made)}</nav>', width="content")
 
 
 def chosen_period(periods: Mapping[str, int], usual: str) -> str:

@@ -54,7 +54,7 @@ def _frame(role: str) -> None:
         "found": st.session_state.get("_found"),
         "trouble": health.now().tone == "red",
     }
-    result = assets.renderer("ops_chrome")(key="ops_chrome", data=data, on_go_change=lambda: None, on_find_change=_search)
+    result = assets.renderer("chrome")(key="ops_chrome", data=data, on_go_change=lambda: None, on_find_change=_search)
     if result.go:
         nav.go(result.go["href"])
 

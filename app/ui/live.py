@@ -48,7 +48,7 @@ def forget() -> None:
 def pulse(key: str) -> None:
     """The freshness line. It reruns the fragment it stands in when something changed."""
     mark = now()
-    assets.renderer("ops_pulse")(key=f"pulse_{key}", data={"v": mark.version, "active": mark.active}, on_beat_change=lambda: None)
+    assets.renderer("pulse")(key=f"pulse_{key}", data={"v": mark.version, "active": mark.active}, on_beat_change=lambda: None)
 
 
 def watch(key: str, body: Callable[[], None]) -> None:

@@ -71,6 +71,11 @@ def link(href: str, role: str) -> str | None:
     return href if any(p.url == path for p in allowed(role)) else None
 
 
+def here() -> str:
+    """The address of the page that is being drawn, without its parameters."""
+    return str(st.session_state.get("_here", "/"))
+
+
 def go(href: str) -> None:
     """Open an address of ours (`/runs?state=failed`) without a reload. An address nobody knows leads nowhere."""
     parts = urlsplit(href)

@@ -2,11 +2,14 @@
 
 import re
 from functools import lru_cache
+from pathlib import Path
 
+import streamlit as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.ui import assets, words
 
+PARTS = ("BidiComponent", "Html")
 FONT = "/app/static/fonts/inter-latin-wght-normal.woff2"
 _MARKER = b"<title>Streamlit</title>"
 _FONT_PRELOAD = re.compile(rb'<link\s+rel="preload"\s+href="\./static/media/SourceSans[^>]*>')
@@ -23,8 +26,15 @@ def head() -> bytes:
         '<meta name="robots" content="noindex">'
         '<meta name="color-scheme" content="light dark">'
         f'<link rel="preload" href="{FONT}" as="font" type="font/woff2" crossorigin>'
-        f"<style>{css}</style>"
+        + "".join(f'<link rel="modulepreload" href="{a}">' for a in [assets.bundle()[0], *_streamlit_parts()])
+        + f"<style>{css}</style>"
     ).encode()
+
+
+def _streamlit_parts() -> list[str]:
+    """Streamlit's parts that each of our pages needs, which it would fetch one after the other."""
+    folder = Path(st.__file__).parent / "static" / "static" / "js"
+    return [f"/static/js/{p.name}" for part in PARTS for p in sorted(folder.glob(f"{part}.*.js"))]
 
 
 def dress(document: bytes) -> bytes:

@@ -35,4 +35,4 @@ def show(key: str, run: RunRow, steps: Sequence[StepRow]) -> None:
         "steps": made,
         "empty": empty,
     }
-    assets.renderer("ops_steps")(key=f"steps_{key}", data=data)
+    assets.renderer("steps")(key=f"steps_{key}", data=data)

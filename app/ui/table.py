@@ -152,7 +152,7 @@ def show(
 
     if reserve:
         st.html(f"<style>.st-key-table_{key}{{min-height:{34 + reserve * len(plain)}px}}</style>")
-    assets.renderer("ops_table")(key=f"table_{key}", data=data, on_open_change=opened, on_act_change=acted)
+    assets.renderer("table")(key=f"table_{key}", data=data, on_open_change=opened, on_act_change=acted)
 
 
 def _column(c: Column) -> dict[str, Any]:
@@ -174,4 +174,4 @@ def patch(key: str, rows: Sequence[Row]) -> None:
     data: dict[str, Any] = {"key": key, "seq": seq, "rows": [r for r in plain if known.get(str(r["id"])) != r]}
     if ids != order:
         data["order"] = ids
-    assets.renderer("ops_patch")(key=f"patch_{key}", data=data)
+    assets.renderer("patch")(key=f"patch_{key}", data=data)
