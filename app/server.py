@@ -20,7 +20,7 @@ from app.edge.headers import SecurityHeaders, dashboard_policy
 from app.edge.heart import Heart
 from app.edge.secret import web_secret
 from app.edge.statics import PackedStatics
-from app.ui import live
+from app.ui import assets, live
 from app.ui.shell import Shell
 from core.config import get_settings
 from core.domains.users import passwords
@@ -72,7 +72,7 @@ _configure()
 app = st.App(
     Path(__file__).with_name("dashboard.py"),
     lifespan=_lifespan,
-    routes=[*routes, *live.routes],
+    routes=[*routes, *live.routes, *assets.routes],
     # the first is the outermost
     middleware=[
         Middleware(SecurityHeaders, policy=dashboard_policy),
