@@ -29,7 +29,7 @@ def client_row(found: ClientUse) -> dict[str, Any]:
     """One client's month in a row."""
     return {
         "client": found.client.name, "automations": len(found.automations), "switched on": found.active, "runs": found.runs,
-        "errors": found.errors, "assumed hours saved": found.hours_saved, "href": links.client(found.client.id),
+        "errors": found.errors, "assumed hours saved": found.hours_saved, "href": links.client(found.client.name),
         "id": found.client.id,
     }  # fmt: skip
 
@@ -60,7 +60,7 @@ def month(session: Session, when: FactContext) -> Section:
     built.line(f"In the month from {first}, {worked} ran at {served}: {runs} with {errors}. Switched on now: {active}.")
     built.line(f"That is {hours} saved, assumed at {minutes} a task and not measured.")
     for number, client in enumerate(found[:LISTED], start=1):
-        href, label = links.client(client.client.id), f"Client {number}"
+        href, label = links.client(client.client.name), f"Client {number}"
         name = built.text(f"client{number}", label, client.client.name, use_rows(client), href=href)
         mine = built.count(
             f"client{number}.runs", f"{label}: runs", client.runs, use_rows(client), noun="run",

@@ -25,7 +25,7 @@ def client_rows(found: Sequence[ClientRow]) -> list[dict[str, Any]]:
         {
             "client": c.name, "status": c.status.replace("_", " "), "health": c.health_score, "plan": c.plan or "–",
             "owner": c.owner or "nobody", "retainer a month": money.show(c.retainer_minor, c.currency),
-            "href": links.client(c.id), "id": c.id,
+            "href": links.client(c.name), "id": c.id,
         }
         for c in found
     ]  # fmt: skip
@@ -47,7 +47,7 @@ def alerts(session: Session, when: FactContext) -> Section:
     )
     built.line(f"{count} {'needs' if worried.total == 1 else 'need'} attention at the moment.")
     for number, client in enumerate(worried.rows[:LISTED], start=1):
-        rows, href, label = client_rows([client]), links.client(client.id), f"Client {number} needing attention"
+        rows, href, label = client_rows([client]), links.client(client.name), f"Client {number} needing attention"
         name = built.text(f"client{number}", label, client.name, rows, href=href)
         health = built.count(
             f"client{number}.health", f"{label}: health score", client.health_score, rows, row_count=1, href=href
@@ -69,7 +69,7 @@ def quiet(session: Session, when: FactContext) -> Section:
     limit = built.duration("after", "A client is quiet after", rules.QUIET_DAYS, "days")
     built.line(f"{count} without ticket activity for {limit} or longer.")
     for number, (client, last) in enumerate(silent[:LISTED], start=1):
-        row, href, label = [_quiet_row(client, last, when)], links.client(client.id), f"Quiet client {number}"
+        row, href, label = [_quiet_row(client, last, when)], links.client(client.name), f"Quiet client {number}"
         name = built.text(f"quiet{number}", label, client.name, row, href=href)
         if last is None:
             built.line(f"- {name} has never had a ticket.")
@@ -115,7 +115,7 @@ def failed_deploys(session: Session, when: FactContext) -> Section:
     window = built.duration("window", "Counted over the last", rules.FAILURE_WINDOW_DAYS, "days")
     built.line(f"{count} with at least {limit} in the last {window}.")
     for number, client in enumerate(troubled[:LISTED], start=1):
-        row, href, label = [_failure_row(client, when)], links.client(client.client_id), f"Client {number} with failures"
+        row, href, label = [_failure_row(client, when)], links.client(client.client), f"Client {number} with failures"
         name = built.text(f"client{number}", label, client.client, row, href=href)
         failed = built.count(
             f"client{number}.failures",
@@ -135,7 +135,7 @@ def failed_deploys(session: Session, when: FactContext) -> Section:
 def _failure_row(found: deployments.TroubledClient, when: FactContext) -> dict[str, Any]:
     return {
         "client": found.client, "failed deployments": found.failures, "last": show_local_day(found.last_at, when.zone),
-        "last error": found.last_error or "", "href": links.client(found.client_id), "id": found.client_id,
+        "last error": found.last_error or "", "href": links.client(found.client), "id": found.client_id,
     }  # fmt: skip
 
 

@@ -58,7 +58,7 @@ def wins(session: Session, when: FactContext) -> Section:
     done_rows = ticket_rows(done.rows, when)
     completed = built.count(
         "builds", "Builds completed last week", done.total, done_rows, noun="build", row_count=done.total,
-        query="delivery.queries.closed", href=links.TICKET_EVENTS + "closed",
+        query="delivery.queries.closed", href=links.status("closed"),
     )  # fmt: skip
     worked = deployments.counts(session, start, end)
     outcome = {"succeeded": worked.succeeded, "failed": worked.failed, "rolled back": worked.rolled_back}

@@ -21,7 +21,7 @@ def ticket_rows(tickets: Sequence[TicketRow], when: FactContext) -> list[dict[st
     return [
         {
             "ticket": t.title, "client": t.client, "status": t.status_name, "days in status": t.age_days, "assignee": t.assignee,
-            "reviewer": t.reviewer, "due": show_local_day(t.due_at, when.zone), "href": links.ticket(t.id), "id": t.id,
+            "reviewer": t.reviewer, "due": show_local_day(t.due_at, when.zone), "href": links.ticket(t.title), "id": t.id,
         }
         for t in tickets
     ]  # fmt: skip
@@ -30,7 +30,7 @@ def ticket_rows(tickets: Sequence[TicketRow], when: FactContext) -> list[dict[st
 def _name_tickets(built: SectionBuilder, stem: str, tickets: Sequence[TicketRow], when: FactContext, tail: str) -> None:
     """One list item a ticket. `tail` says more and may hold {age}, {client}, {assignee} and {reviewer}."""
     for number, ticket in enumerate(tickets[:LISTED], start=1):
-        rows, href = ticket_rows([ticket], when), links.ticket(ticket.id)
+        rows, href = ticket_rows([ticket], when), links.ticket(ticket.title)
         label = f"{stem.capitalize()} build {number}"
         title = built.text(f"{stem}{number}", label, ticket.title, rows, href=href)
         said = tail
@@ -70,7 +70,7 @@ def build_queue(session: Session, when: FactContext) -> Section:
         row = {"status": status.name, "tickets": status.count, "oldest since": show_local_day(status.oldest_since, when.zone)}
         cited = built.count(
             status.status.value.lower(), f"Tickets {status.name.lower()}", status.count, [row], row_count=1,
-            query="delivery.queries.by_status", href=f"{links.TICKET_EVENTS}{status.status.value.lower()}",
+            query="delivery.queries.by_status", href=links.status(status.name),
         )  # fmt: skip
         said.append(f"{cited} {_QUEUE_WORDS[status.status]}")
     built.line(f"Around them: {', '.join(said)}.")
@@ -159,7 +159,7 @@ def completing(session: Session, when: FactContext) -> Section:
     )
     built.line(f"{count} due this week; each gets a delivery review.")
     for number, ticket in enumerate(due.rows[:LISTED], start=1):
-        rows, href = ticket_rows([ticket], when), links.ticket(ticket.id)
+        rows, href = ticket_rows([ticket], when), links.ticket(ticket.title)
         label = f"Build due {number}"
         title = built.text(f"due{number}", label, ticket.title, rows, href=href)
         client = built.text(f"due{number}.client", f"{label}: client", ticket.client, rows, href=href)
@@ -175,7 +175,7 @@ def closed_last_week(session: Session, when: FactContext) -> Section:
     """Completed builds by name."""
     start, end = week_before(when.today).bounds(when.zone)
     built = SectionBuilder(
-        "delivery.closed_last_week", "Completed last week", query="delivery.queries.entered", href=links.TICKET_EVENTS + "closed",
+        "delivery.closed_last_week", "Completed last week", query="delivery.queries.entered", href=links.status("closed"),
         params={"status": "CLOSED", "from": start.isoformat(), "to": end.isoformat()},
     )  # fmt: skip
     done = queries.entered(session, TicketStatus.CLOSED, start, end, when.now)
@@ -194,7 +194,7 @@ def deployment_rows(found: Sequence[deployments.DeploymentRow], when: FactContex
         {
             "build": d.ticket, "client": d.client, "platform": d.platform, "outcome": d.status.replace("_", " "),
             "error": d.error or "", "day": show_local_day(d.at, when.zone),
-            "href": links.ticket(d.ticket_id) if d.ticket_id else links.DEPLOYMENT_EVENTS, "id": d.id,
+            "href": links.ticket(d.ticket) if d.ticket_id else links.DEPLOYMENT_EVENTS, "id": d.id,
         }
         for d in found
     ]  # fmt: skip

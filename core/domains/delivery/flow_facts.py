@@ -39,7 +39,7 @@ def deploy_health(session: Session, when: FactContext) -> Section:
     built.line(f"Of {total} in the last {month}, {failed} failed or had to be rolled back.")
     for number, found in enumerate(trouble.rows[:LISTED], start=1):
         rows = deployment_rows([found], when)
-        href = links.ticket(found.ticket_id) if found.ticket_id else None
+        href = links.ticket(found.ticket) if found.ticket_id else None
         label = f"Failed deployment {number}"
         build = built.text(f"trouble{number}", label, found.ticket, rows, href=href)
         client = built.text(f"trouble{number}.client", f"{label}: client", found.client, rows, href=href)
