@@ -24,7 +24,7 @@ from core.kit.db import STAFF
 from core.runtime.runs import change
 from core.runtime.runs.change import Mark
 
-_KEEP_S = 0.4
+_KEEP_S = 0.25
 _lock = Lock()
 _kept: tuple[float, Mark] | None = None
 

@@ -6,7 +6,7 @@ export default function({parentElement:root,data,setTriggerValue}){
    const text=live?(S.data.active?`Live · ${S.data.active} running`:'Live'):`Not live · last checked ${s<60?s+' s':Math.round(s/60)+' min'} ago`;
    if(S.text!==text){S.text=text;box.innerHTML=`<span class="${live?'on':'off'}"><i></i>${text}</span>`}
    box.title=live?`Checked ${s<2?'just now':s+' s ago'}; changes show by themselves.`:'The server does not answer. What you see may be old.'};
-  const ask=async()=>{if(S.stopped)return;let wait=S.data.active?1000:1600;
+  const ask=async()=>{if(S.stopped)return;let wait=S.data.active?500:1600;
    if(!document.hidden){try{const r=await fetch('/live',{headers:{accept:'application/json'},cache:'no-store'});
      if(r.status===401||r.status===403||r.redirected){if(S.seenOk){S.stopped=true;location.reload();return}throw 0}
      if(!r.ok||!(r.headers.get('content-type')||'').includes('json'))throw 0;
@@ -14,7 +14,7 @@ export default function({parentElement:root,data,setTriggerValue}){
      if(j.v!==S.data.v&&j.v!==S.sent){S.sent=j.v;S.set('beat',j.v)}}
     catch{S.bad++;wait=5000;if(!S.seenOk&&S.bad<1e3){S.set('beat',String(Date.now()));S.ok=Date.now();S.bad=0}}}
    say();S.timer=setTimeout(ask,wait)};
-  S.data=data;S.set=setTriggerValue;S.timer=setTimeout(ask,900);S.shown=setInterval(say,1000);S.say=say;
+  S.data=data;S.set=setTriggerValue;S.timer=setTimeout(ask,data.active?350:900);S.shown=setInterval(say,1000);S.say=say;
   S.vis=()=>{if(!document.hidden){clearTimeout(S.timer);ask()}};document.addEventListener('visibilitychange',S.vis)}
  S.data=data;S.set=setTriggerValue;S.say();
  return ()=>{S.stopped=true;clearTimeout(S.timer);clearInterval(S.shown);document.removeEventListener('visibilitychange',S.vis);root._P=null}
