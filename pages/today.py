@@ -77,7 +77,7 @@ def needs(today: Today, titles: dict[str, str], role: str) -> str:
     counted = (
         (today.stuck_tickets, "request", "Not analysed yet", "/build-queue?status=SUBMITTED"),
         (today.zero_value_deals, "open deal", "No value entered, so missing from the forecast", "/pipeline?show=zero"),
-        (today.failed_deployments, "failed deployment", "In the last month", "/build-queue"),
+        (today.failed_deployments, "failed deployment", "In the last 24 hours", "/build-queue"),
     )
     for n, noun, why, href in counted:
         if n:
