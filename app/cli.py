@@ -61,9 +61,10 @@ def main() -> None:
     from core.errors import OpsError
 
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        # without its standalone mode click returns the code of an exit instead of leaving with it
+        code = cli.main(standalone_mode=False)
+        if isinstance(code, int):
+            sys.exit(code)
     except click.Abort:
         click.echo("Stopped.", err=True)
         sys.exit(130)
