@@ -62,7 +62,10 @@ class Line:
     def finish_and_claim(self, held: Claim, ended: Outcome) -> tuple[bool, Claim | None]:
         """Write down that a run succeeded and take the next one. The first answer is False when it was no longer ours."""
         params = {**self._claiming(), "id": held.id, "token": held.token, "output": ended.output}
-        (many, *taken), *_ = self._ask(True, _DONE_AND_NEXT, params)
+        try:
+            (many, *taken), *_ = self._ask(True, _DONE_AND_NEXT, params)
+        except LockNotAvailable as error:  # somebody's cancel is being committed: nothing was written, ask again
+            raise Unavailable("The run is being changed at this moment.", "It is tried again by itself.") from error
         return bool(many), None if taken[0] is None else Claim(*taken)
 
     def renew(self, held: Claim) -> bool:

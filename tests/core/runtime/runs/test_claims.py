@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import insert, text
 
+from core.errors import Unavailable
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.orgs.models import AGENCY_ID
@@ -245,3 +246,16 @@ def test_a_run_that_was_to_be_cancelled_is_cancelled_when_its_worker_dies(db):
     silence(run_id)
     dispatch.rescue()
     assert (get(run_id).state, get(run_id).reason) == ("cancelled", "by_person")
+
+
+def test_an_end_that_meets_a_lock_is_unavailable_for_now_and_not_a_crash(db):
+    run_id = enqueue()[0]
+    line = Line("worker-background-1", "background")
+    held = line.claim_next()
+    with database.transaction(STAFF) as session:
+        session.execute(text("SELECT 1 FROM runs WHERE id = :id FOR UPDATE"), {"id": run_id})
+        with pytest.raises(Unavailable):
+            line.finish_and_claim(held, succeeded({}))
+    assert line.finish_and_claim(held, succeeded({})) == (True, None)
+    assert get(run_id).state == "succeeded"
+    line.close()
