@@ -34,7 +34,7 @@ ROLE_WORDS: Final = {
     Role.MARKETING: "Marketing",
 }
 
-_EMAIL = re.compile(r"[^@\s<>\"',;]{1,64}@[^@\s<>\"',;]{1,190}")
+_EMAIL = re.compile(r"[^@\s<>\"',;\x00-\x1f\x7f]{1,64}@[^@\s<>\"',;\x00-\x1f\x7f]{1,190}")
 _KEY = re.compile(r"ops_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
 _PREFIX_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 

@@ -7,6 +7,7 @@ from sqlalchemy import func, select, text, update
 from core.domains.users import rules, service
 from core.domains.users.errors import LinkDead
 from core.domains.users.models import LoginAttempt, LoginLink, User, UserSession
+from core.errors import BadInput
 from core.kit import db as database
 from core.kit.db import STAFF
 from tests.cast import make_cast
@@ -200,3 +201,13 @@ def test_sweeping_keeps_what_is_live(dan):
         service.sweep(session)
         assert session.scalar(select(func.count()).select_from(LoginAttempt)) == 0
         assert service.resolve_session(session, token).id == dan
+
+
+@pytest.mark.parametrize("email", ["dan\x00@manageai.example", "dan@manage\x7fai.example", "d\x1ban@manageai.example"])
+def test_an_address_with_control_characters_is_just_wrong(dan, email):
+    with database.transaction(STAFF) as session:
+        done = service.sign_in(session, email, "whatever it is", "10.0.0.9")
+    assert done.user is None
+    assert done.sentence == "That address and password don't fit together."
+    with pytest.raises(BadInput):
+        rules.clean_email(email)
