@@ -66,6 +66,7 @@ def move_stage(
         subject=("deal", deal.id),
         cause_run_id=cause_run_id,
         to_agents=("Sales AI",),
+        demo=deal.demo,
     )
     return True
 
@@ -74,7 +75,7 @@ def _move(session: Session, deal: Deal, old: Stage, stage: Stage, when: datetime
     session.execute(
         insert(StageChange).values(
             org_id=deal.org_id, deal_id=deal.id, from_stage_id=old.id, to_stage_id=stage.id, from_since=deal.stage_since,
-            at=when, actor=by.label,
+            at=when, actor=by.label, demo=deal.demo,
         )
     )  # fmt: skip
     furthest = session.get(Stage, deal.furthest_stage_id) if deal.furthest_stage_id is not None else None
@@ -104,14 +105,15 @@ def note_activity(session: Session, deal_id: int, what: str, by: Actor, *, at: d
         update(Deal)
         .where(Deal.id == deal_id)
         .values(last_activity_at=func.greatest(Deal.last_activity_at, when), updated_at=clock.now())
-        .returning(Deal.title, Deal.org_id)
+        .returning(Deal.title, Deal.org_id, Deal.demo)
     ).first()
     if found is None:
         raise NotFound(f"There is no deal {deal_id}.", "It may have been removed; see the Pipeline page.")
     org_id: UUID = found.org_id
     events.publish(
-        session, "deal.activity", f"{by.label} on “{found.title}”: {said}", org_id=org_id, actor=by, subject=("deal", deal_id)
-    )
+        session, "deal.activity", f"{by.label} on “{found.title}”: {said}", org_id=org_id, actor=by, subject=("deal", deal_id),
+        demo=found.demo,
+    )  # fmt: skip
 
 
 def set_value(session: Session, deal_id: int, value_minor: int, by: Actor) -> None:
@@ -128,4 +130,5 @@ def set_value(session: Session, deal_id: int, value_minor: int, by: Actor) -> No
     events.publish(
         session, "deal.valued", f"{by.label} set the value of “{deal.title}”.", org_id=deal.org_id, actor=by,
         subject=("deal", deal_id), payload={"before_minor": before, "value_minor": value_minor, "currency": deal.currency},
+        demo=deal.demo,
     )  # fmt: skip

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from core.domains.crm import service as crm
 from core.domains.demo import clearing, service
 from core.domains.demo.words import CLIENTS
 from core.domains.reports import queries as reports
@@ -336,3 +337,21 @@ def test_a_replay_of_a_demo_run_outlives_it(db):
         service.clear(session)
         assert one(session, "SELECT replay_of FROM runs WHERE id = :id", id=fresh) is None
         assert one(session, "SELECT count(*) FROM runs") == 1
+
+
+def test_what_people_do_to_demo_deals_goes_with_the_demo(db):
+    load()
+    with database.transaction(STAFF) as session:
+        deal_id, stage_id = session.execute(
+            text(
+                "SELECT d.id, s.id FROM deals d JOIN stages s ON s.id <> d.stage_id AND s.status = 'open' "
+                "WHERE d.status = 'open' ORDER BY d.id, s.id LIMIT 1"
+            )
+        ).one()
+        crm.move_stage(session, deal_id, stage_id, SYSTEM)
+        crm.note_activity(session, deal_id, "called", SYSTEM)
+        crm.set_value(session, deal_id, 12_345, SYSTEM)
+    with database.transaction(STAFF) as session:
+        kept = service.clear(session).kept
+        assert not {"deals", "accounts", "owners", "stages"} & kept.keys()
+        assert one(session, "SELECT count(*) FROM events WHERE type LIKE 'deal.%'") == 0
