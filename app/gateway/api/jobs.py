@@ -14,6 +14,7 @@ from core.errors import BadInput, Conflict
 from core.kit import db
 from core.kit.db import STAFF
 from core.runtime.runs import queries as runs
+from core.runtime.runs.outcome import as_input
 from core.runtime.schedules import queries, service
 
 router = APIRouter(prefix="/jobs", tags=["Jobs"])
@@ -57,7 +58,7 @@ def show_job(_: Reader, name: Name) -> Any:
 @router.post("/{name}/run", response_model=schemas.RunStarted, responses=answers(404, 409, 422), status_code=202)
 def run_job(who: Runner, name: Name, response: Response, given: schemas.RunInput | None = None, key: Key = None) -> Any:
     """Run the job now, ahead of scheduled work, also when it is switched off. The answer comes before the run ends."""
-    payload = given.payload if given else {}
+    payload = as_input(given.payload if given else None)
     if len(str(payload)) > 20_000:
         raise BadInput("The payload is larger than 20 kB.", "Put large data elsewhere and send a reference.")
     with db.transaction(STAFF) as session:

@@ -3,13 +3,13 @@
 import json
 import re
 import traceback
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rq.timeouts import JobTimeoutException
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from core.errors import OpsError, RateLimited
+from core.errors import BadInput, OpsError, RateLimited
 from core.runtime.runs.handlers import UnknownKind
 from core.runtime.runs.models import Reason, RunState
 
@@ -64,6 +64,19 @@ def as_stored(value: Any) -> Any:
     return json.loads(to_json(value))
 
 
+def input_json(payload: Mapping[str, Any] | None) -> str:
+    """A run's input as JSON that PostgreSQL can hold. Raises BadInput for what JSON has no word for, e.g. infinity."""
+    try:
+        return to_json(dict(payload or {}))
+    except ValueError:
+        raise BadInput("The input holds a number that JSON can't say.", "Leave out NaN and infinite numbers.") from None
+
+
+def as_input(payload: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A run's input as the ledger will give it back. Raises BadInput."""
+    return dict(json.loads(input_json(payload)))
+
+
 def succeeded(output: Any) -> Outcome:
     """The handler came back with `output`."""
     try:
@@ -87,6 +100,8 @@ def cancelled() -> Outcome:
 
 def raised(error: BaseException, timeout_s: int) -> Outcome:
     """The handler raised."""
+    from rq.timeouts import JobTimeoutException  # here, since commands that only read need no RQ and it is slow to import
+
     if isinstance(error, JobTimeoutException):
         return timed_out(timeout_s)
     told = describe(error)

@@ -14,9 +14,9 @@ from core.kit import db
 from core.kit.actor import SYSTEM, Actor
 from core.runtime.events import service as events
 from core.runtime.orgs.models import AGENCY_ID
-from core.runtime.runs import handlers, wake
+from core.runtime.runs import handlers
 from core.runtime.runs.models import ENDED, Queue, Reason, Run, RunState, RunStep, StepState
-from core.runtime.runs.outcome import to_json
+from core.runtime.runs.outcome import input_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def enqueue(
         "key": key,
         "queue": (queue or handler.queue).value,
         "priority": priority,
-        "payload": to_json(dict(payload or {})),
+        "payload": input_json(payload),
         "max_attempts": handler.max_attempts,
         "timeout_s": timeout_s or handler.timeout_s,
         "cause_kind": by.kind,
@@ -90,6 +90,8 @@ def enqueue(
 
 def _push_after_commit(session: Session, run_id: int, attempts: int, queue: str, timeout_s: int) -> None:
     def push() -> None:
+        from core.runtime.runs import wake  # RQ and redis take long to import, and most commands only read
+
         wake.push(run_id, attempts + 1, queue, timeout_s)
 
     db.after_commit(session, push)

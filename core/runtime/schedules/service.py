@@ -23,6 +23,7 @@ from core.runtime.events.models import Event
 from core.runtime.orgs.models import AGENCY_ID, Organisation
 from core.runtime.runs import service as runs
 from core.runtime.runs.models import ACTIVE, Queue, Run
+from core.runtime.runs.outcome import as_input
 from core.runtime.schedules import checks, rules
 from core.runtime.schedules.models import Schedule
 from core.runtime.schedules.schemas import JobEdit, NewJob
@@ -80,7 +81,7 @@ def run_now(
     """
     # the lock makes two clicks wait for each other, so the second always sees the first
     schedule = find(session, name, org_id=org_id, lock=True)
-    wanted = {"agent": schedule.agent, **schedule.payload, **(payload or {})}
+    wanted = as_input({"agent": schedule.agent, **schedule.payload, **(payload or {})})
     clicked = _just_clicked(session, schedule, by, wanted)
     if clicked is not None:
         return clicked

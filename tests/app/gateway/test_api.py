@@ -239,3 +239,30 @@ def test_the_description_is_complete(client):
             assert operation["description"], path
             assert {"401", "403", "503"} <= set(operation["responses"]), path
     assert "404" in described["paths"]["/api/v1/runs/{run_id}"]["get"]["responses"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "opened=9999-12-31..9999-12-31", "closed=0001-01-01..0001-01-01", "sort=value&after=99999999999999999999~1",
+        "sort=value&after=1~99999999999999999999", "sort=value&after=%D9%A1~1", "sort=activity&after=2026-W01-1~1",
+    ],
+)  # fmt: skip
+def test_hand_made_ranges_and_cursors_of_deals_are_never_an_error_of_ours(client, query):
+    assert client.get(f"/api/v1/deals?{query}").status_code in (200, 422)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity"])
+def test_a_number_json_cannot_say_starts_nothing(client, number):
+    answer = client.post(f"/api/v1/jobs/{JOB}/run", content=f'{{"payload": {{"n": {number}}}}}')
+    assert answer.status_code == 422
+    assert answer.json()["next_step"]
+    with database.transaction(STAFF) as session:
+        assert session.scalar(select(func.count()).select_from(Run)) == 0
+
+
+def test_text_the_database_cannot_hold_does_not_look_like_another_request(client):
+    given = {"payload": {"note": "a\x00b"}}
+    answers = [client.post(f"/api/v1/jobs/{JOB}/run", json=given, headers={"Idempotency-Key": "k"}) for _ in range(2)]
+    assert [a.status_code for a in answers] == [202, 202]
+    assert answers[0].json()["run_id"] == answers[1].json()["run_id"]

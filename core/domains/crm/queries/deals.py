@@ -131,13 +131,12 @@ def _read_cursor(after: str | None, cast: str) -> tuple[str, int] | None:
         return None
     key, _, last = after.rpartition("~")
     try:
-        if cast == "int8":
-            int(key)
-        else:
-            datetime.fromisoformat(key)
-        return key, int(last)
+        # written anew: Python reads forms of both that the database does not
+        read = str(int(key)) if cast == "int8" else datetime.fromisoformat(key).isoformat()
+        numbers = [int(last), int(read)] if cast == "int8" else [int(last)]
     except ValueError:
         return None  # a stale or hand-made link starts at the first page
+    return (read, int(last)) if all(abs(n) < 2**63 for n in numbers) else None
 
 
 def deals_page(

@@ -54,9 +54,10 @@ def _days(text: str) -> tuple[date | None, date | None]:
 
     def one(part: str) -> date | None:
         try:
-            return date.fromisoformat(part.strip())
+            day = date.fromisoformat(part.strip())
         except ValueError:
             return None
+        return day if 1900 <= day.year <= 2200 else None  # the years an import reads; beyond them there is no next day
 
     return one(first), one(last)
 
