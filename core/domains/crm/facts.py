@@ -48,6 +48,13 @@ def _rest(built: SectionBuilder, total: int, named: int) -> None:
         built.line(f"- and {rest} more.")
 
 
+def _other_currency(built: SectionBuilder, deals: int) -> None:
+    """Say that a value leaves deals out, where it does: amounts of different currencies are never added up."""
+    if deals:
+        other = built.count("other_currency", "Deals in another currency, not in the value", deals, (), noun="deal", row_count=0)
+        built.line(f"- not in that value: {other} in another currency than {get_settings().currency}.")
+
+
 def _head(built: SectionBuilder, found: DealList, label: str, when: FactContext) -> tuple[str, str]:
     """The count and the value of a list, both with its first deals behind them."""
     rows = deal_rows(found.deals, when)
@@ -81,9 +88,10 @@ def pipeline_summary(session: Session, when: FactContext) -> Section:
     moves_rows = [m.as_row() for m in moves.moves]
     count = built.count(
         "moved", "Deals that changed stage yesterday", moves.deals, moves_rows, noun="deal", row_count=moves.deals,
-        query="crm.queries.moves.between", href="/activity?type=deal",
+        query="crm.queries.moves.between", href="/activity?kind=deals",
     )  # fmt: skip
     built.line(f"The pipeline holds {total} worth {value}; {count} changed stage yesterday.")
+    _other_currency(built, sum(s.other_currency for s in stages))
     for number, (s, row) in enumerate(zip(stages[:_STAGES_LISTED], rows, strict=False), start=1):
         label = f"Stage {number}"
         name = built.text(f"stage{number}", label, s.stage.name, [row], href=row["href"])
@@ -114,6 +122,7 @@ def quiet_deals(session: Session, when: FactContext) -> Section:
     count, value = _head(built, found, "Quiet deals", when)
     after = built.duration("after", "A deal is quiet after", rules.QUIET_DAYS, "days")
     built.line(f"{count} without activity for {after} or longer, worth {value} together.")
+    _other_currency(built, found.other_currency)
     for number, d in enumerate(found.deals[:LISTED], start=1):
         rows, href, label = deal_rows([d], when), links.deal(d.id), f"Quiet deal {number}"
         title = built.text(f"deal{number}", label, d.title, rows, href=href)
@@ -138,6 +147,7 @@ def overdue_close(session: Session, when: FactContext) -> Section:
     found = queries.overdue_close(session, limit=MAX_ROWS, now=when.now)
     count, value = _head(built, found, "Deals past their close date", when)
     built.line(f"{count} past the expected close date, worth {value} together, for Tony to close or date anew.")
+    _other_currency(built, found.other_currency)
     for number, d in enumerate(found.deals[:LISTED], start=1):
         if d.expected_close_on is None:
             continue

@@ -48,11 +48,15 @@ class DealPage:
 
 @dataclass(frozen=True, slots=True)
 class DealList:
-    """The first deals of a list, and how many deals and what value there are in all."""
+    """The first deals of a list, and how many deals and what value there are in all.
+
+    `value_minor` is of those in the agency's currency; `other_currency` counts the deals that are in another.
+    """
 
     deals: list[DealRow]
     total: int
     value_minor: int
+    other_currency: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +173,14 @@ def list_of(session: Session, f: DealFilter, *, limit: int = 20, now: datetime |
     values = base_params(now) | params
     total = session.execute(
         text(
-            "SELECT count(*) AS deals, coalesce(sum(d.value_minor) FILTER (WHERE d.currency = :currency), 0) AS value "
+            "SELECT count(*) AS deals, coalesce(sum(d.value_minor) FILTER (WHERE d.currency = :currency), 0) AS value, "
+            "count(*) FILTER (WHERE d.currency <> :currency) AS other "
             f"FROM deals d WHERE {where}"
         ),
         values,
     ).one()
-    return DealList(deals_page(session, f, sort="value", limit=limit, now=now).deals, total.deals, int(total.value))
+    found = deals_page(session, f, sort="value", limit=limit, now=now).deals
+    return DealList(found, total.deals, int(total.value), total.other)
 
 
 def deal_detail(session: Session, deal_id: int, *, now: datetime | None = None) -> DealDetail:

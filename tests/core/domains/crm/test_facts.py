@@ -161,3 +161,17 @@ def test_sections_are_registered_and_named_for_people():
         assert known[key].title
         assert known[key].description.endswith(".")
     assert facts.LISTED == 5
+
+
+@pytest.mark.parametrize("key", ["crm.pipeline_summary", "crm.quiet_deals", "crm.overdue_close"])
+def test_a_value_says_which_deals_it_leaves_out(db, noon, key):
+    old = "Lead in,2026-10-01,2026-10-02,2026-10-03"
+    header = "id,stage,created,last activity,close date,amount\n"
+    import_text(f"{header}1,{old},$100\n")
+    assert "another currency" not in " ".join(collect(key).lines)
+    import_text(f"{header}1,{old},$100\n2,{old},€900\n3,{old},€50\n")
+    found = collect(key)
+    shown = prose.plain("\n".join(found.lines), found.facts)
+    assert "not in that value: 2 deals in another currency than USD." in shown
+    assert "$100" in shown.splitlines()[0]
+    assert verify.check("\n".join(found.lines), found.facts) == []
