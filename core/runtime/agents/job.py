@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -29,6 +29,11 @@ INTENDED = "message.intended"
 REPORTED = "agent.report"
 """Type of the event of a report of a job that a person made."""
 _EXCERPT = 600
+_PAST = timedelta(hours=1)
+_OF_THE_PAST = (
+    "Its periods are counted from that time, but what is open, late or quiet, and its value, is as the records say now."
+)
+"""Records keep their present state: a report for an earlier instant can't know what was open then, and says so."""
 _TEMPLATE_AFTER_ATTEMPT = 3
 """From this attempt on the run takes the template rather than come back later once more."""
 
@@ -171,8 +176,10 @@ def _collect(session: Session, ctx: RunContext, plan: Plan) -> dict[str, Any]:
         )
     sections = [store.collect(session, spec, when) for spec in wanted]
     kept = store.save(session, ctx.run_id, ctx.org_id, when.now, sections)
-    note = f"Facts that no longer exist were left out: {', '.join(missing)}." if missing else None
-    return {"sections": kept, "as_of": when.now.isoformat(), "note": note}
+    notes = [f"Facts that no longer exist were left out: {', '.join(missing)}."] if missing else []
+    if clock.now() - when.now > _PAST:
+        notes.append(_OF_THE_PAST)
+    return {"sections": kept, "as_of": when.now.isoformat(), "note": " ".join(notes) or None}
 
 
 def _compose(

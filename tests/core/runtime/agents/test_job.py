@@ -160,6 +160,13 @@ def test_params_and_as_of_reach_the_collectors(agency):
     assert "as_of" not in lab.collected[0].params
 
 
+def test_a_report_for_an_earlier_time_says_what_it_can_not_know(agency):
+    lab.schedule()
+    said = "as the records say now"
+    assert said in lab.run(payload={"as_of": "2026-01-31"}).output["note"]
+    assert said not in (lab.run().output["note"] or "")
+
+
 @pytest.mark.parametrize(
     ("name", "more", "words"),
     [
