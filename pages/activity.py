@@ -62,7 +62,7 @@ def body() -> None:
 
 def filters() -> None:
     """Search, person and period."""
-    chips.search("activity_q", "Search what happened")
+    chips.find("activity_q", "Search what happened")
     # somebody the address names stays in the list even if they did nothing lately
     who = dict.fromkeys([*people(), *([chips.param("who")] if chips.param("who") else [])])
     chips.choice("activity_who", "Who", {name: name for name in who}, "Anybody", name="who")

@@ -28,24 +28,31 @@ except NotFound as error:
 
 deal = detail.deal
 marks = page.tag(deal.status, deal.stage) + (page.tag("draft", "Demo data") if detail.demo else "")
-page.head(deal.title, deal_view.where_it_stands(detail), crumbs=(("Pipeline", "/pipeline"),), chips=f" {marks}")
+page.head(words.short(deal.title, 200), deal_view.where_it_stands(detail), crumbs=(("Pipeline", "/pipeline"),), chips=f" {marks}")
 deal_view.figures(detail)
 page.section("Its way through the pipeline")
 deal_view.way(detail)
 left, right = st.columns(2, gap="small")
 with left:
     deal_view.account_card(detail)
-with right:
-    deal_view.drafts_card(written)
+# nobody follows up a deal that is closed
+if deal.status == "open" or written:
+    with right:
+        deal_view.drafts_card(written)
 if detail.account_deals:
-    page.section(f"Other deals of {detail.account.name if detail.account else 'this account'}")
+    page.section(f"Other deals of {words.short(detail.account.name, 80) if detail.account else 'this account'}")
     table.show(
-        "account_deals", pipeline.COLUMNS, [pipeline.row(d) for d in detail.account_deals], label="Other deals", dense=True
+        "account_deals",
+        pipeline.COLUMNS,
+        [pipeline.row(d) for d in detail.account_deals],
+        label="Other deals",
+        dense=True,
+        reserve=28,
     )
 page.section("What happened", "newest first")
 if happened.rows:
     items = "".join(
-        f'<li><span><a href="/activity?event={e.id}">{words.esc(e.summary)}</a></span>'
+        f'<li><span><a href="/activity?event={e.id}">{words.esc(words.short(e.summary))}</a></span>'
         f'<small title="{words.esc(words.when(e.at))}">{words.esc(words.ago(e.at))}, {words.esc(e.actor)}</small></li>'
         for e in happened.rows
     )

@@ -110,7 +110,7 @@ def _drawer(event_id: int) -> None:
     except NotFound as error:
         page.problem(error)
         return
-    st.html(f'<div class="pg"><h1>{esc(event.summary)}</h1><p>{esc(kind_words(event.type))}</p></div>')
+    st.html(f'<div class="pg"><h1>{esc(words.short(event.summary, 300))}</h1><p>{esc(kind_words(event.type))}</p></div>')
     parts = [("Who", event.actor), ("When", words.when(event.at)), ("Client", event.org_name)]
     if event.to_agents:
         parts.append(("For", ", ".join(event.to_agents)))
@@ -142,7 +142,7 @@ def subject_link(event: EventRow) -> tuple[str, str] | None:
 def _link(cause: queries.CauseLink, own_id: int) -> str:
     here = cause.kind == "event" and cause.id == own_id
     target = "" if here else SUBJECTS[cause.kind][1].format(cause.id)
-    label = esc(cause.summary if cause.kind == "event" else f"{kind_words(cause.name)}, run #{cause.id}")
+    label = esc(words.short(cause.summary) if cause.kind == "event" else f"{kind_words(cause.name)}, run #{cause.id}")
     said = f"<b>{label}</b>" if here else f'<a href="{esc(target)}">{label}</a>'
     mark = page.tag(cause.state) if cause.state else ""
     return f'<li><span>{said} {mark}</span><small title="{esc(words.when(cause.at))}">{esc(words.ago(cause.at))}</small></li>'

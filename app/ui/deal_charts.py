@@ -7,7 +7,7 @@ import streamlit as st
 
 from app.ui import words
 from core.domains.crm import queries
-from core.domains.crm.queries import Conversion, Forecast, StageAges, StageTotal
+from core.domains.crm.queries import Conversion, Forecast, StageAges, StageInfo, StageTotal
 from core.kit import money
 
 HEIGHT = 250
@@ -71,6 +71,11 @@ def _major(minor: int) -> float:
     return float(money.to_major(minor, "USD"))
 
 
+def _name(stage: StageInfo) -> str:
+    # Plotly reads tags in its texts
+    return words.esc(words.short(stage.name, 24))
+
+
 def value_by_stage(stages: Sequence[StageTotal], dark: bool) -> Any:
     """Open value by stage, with the number of deals."""
     import plotly.graph_objects as go
@@ -78,7 +83,7 @@ def value_by_stage(stages: Sequence[StageTotal], dark: bool) -> Any:
     shown = [s for s in stages if s.stage.status == "open"]
     bars = go.Bar(
         x=[_major(s.value_minor) for s in shown],
-        y=[s.stage.name for s in shown],
+        y=[_name(s.stage) for s in shown],
         orientation="h",
         marker={"color": words.hex_of("blue", dark), "cornerradius": 4},
         text=[f"{words.amount(s.value_minor, compact=True)} · {words.many(s.deals, 'deal')}" for s in shown],
@@ -95,7 +100,7 @@ def conversion(rows: Sequence[Conversion], dark: bool) -> Any:
     """Of the deals that reached a stage, the share that got further, is still there, and was lost."""
     import plotly.graph_objects as go
 
-    names = [c.stage.name for c in rows]
+    names = [_name(c.stage) for c in rows]
     parts = (
         ("Got further", "green", [c.moved_on for c in rows]),
         ("Still here", "blue", [c.still_here for c in rows]),
@@ -126,7 +131,7 @@ def ageing(rows: Sequence[StageAges], dark: bool) -> Any:
     """Open deals by how long they have been in their stage."""
     import plotly.graph_objects as go
 
-    names = [a.stage.name for a in rows]
+    names = [_name(a.stage) for a in rows]
     shades = (1.0, 0.55, 1.0, 0.6, 1.0, 1.0)
     bars = [
         go.Bar(

@@ -94,7 +94,7 @@ def _columns(seen: Preview) -> None:
             columns = [h for h in seen.header if h]
             st.selectbox(
                 field.label, columns, index=columns.index(use.column) if use and use.column in columns else None, key=key,
-                placeholder="Not in this file", help=f"{use.why}. {use.reading}".strip() if use else None,
+                placeholder="Not in this file", help=words.md(f"{use.why}. {use.reading}".strip()) if use else None,
             )  # fmt: skip
 
 

@@ -4,29 +4,28 @@ import streamlit as st
 
 from app.auth.current import require
 from app.ui import page, words
+from app.ui.who import me
 from core.domains.demo import service
 from core.kit import db
 from core.kit.db import STAFF
 
 
 def show() -> None:
-    """What is loaded, and the button that removes or loads it. It says what will happen first."""
+    """What is loaded, and the button that removes or loads it, for admins. It says what will happen first."""
     with db.transaction(STAFF) as session:
         loaded = service.is_loaded(session)
     if loaded:
         page.note(
             "Every record of it is marked as demo data. Removing it leaves your own records as they are.", "blue", "Loaded."
         )
-        label, action = "Remove the demo agency…", "clear"
     else:
         page.note("Eight weeks of an invented agency, clearly marked, to look around in.", "gray", "Not loaded.")
-        label, action = "Load the demo agency…", "load"
-    st.button(label, key="demo_ask", on_click=_confirm, args=(action,))
-
-
-def _confirm(action: str) -> None:
-    require("admin")
-    _dialog(action)
+    if not me().is_admin:
+        st.caption("An admin can remove it here." if loaded else "An admin can load it here.")
+        return
+    label, action = ("Remove the demo agency…", "clear") if loaded else ("Load the demo agency…", "load")
+    if st.button(label, key="demo_ask"):
+        _dialog(action)
 
 
 @st.dialog("Demo agency")
@@ -39,8 +38,9 @@ def _dialog(action: str) -> None:
     with st.container(horizontal=True):
         if st.button("Remove" if action == "clear" else "Load", type="primary", key="demo_do"):
             with st.spinner("Working …"):
-                page.attempt(lambda: _do(action))
-            st.rerun()
+                done = page.attempt(lambda: _do(action), here=True)
+            if done:
+                st.rerun()
         if st.button("Keep it as it is", key="demo_keep"):
             st.rerun()
 

@@ -88,18 +88,30 @@ def problem(error: OpsError) -> None:
 def attempt(work: Callable[[], str | None], *, here: bool = False) -> bool:
     """Do what a click asks for and say in a toast how it went. False when it was refused; nothing was changed then.
 
-    A callback can't draw, so the toast waits for the part that is drawn next; a dialog's own body says `here`.
+    For callbacks (`on_click=`), which can't draw: the toast waits for the part that is drawn next. `here` says it at once.
     """
     try:
         said, icon = work(), "check"
         done = True
     except OpsError as error:
-        said, icon, done = f"**{error.message}** {error.next_step}".strip(), "error", False
+        said, icon, done = f"**{words.md(error.message)}** {words.md(error.next_step)}".strip(), "error", False
     if said:
         st.session_state.setdefault("_toasts", []).append((said, icon))
-    if here and not done:
+    if here:
         toasts()
     return done
+
+
+def dialog(name: str) -> None:
+    """Call first in a dialog's body: says what its buttons' callbacks had to say, and closes it after `closed(name)`."""
+    if st.session_state.pop(f"_closed_{name}", False):
+        st.rerun()
+    toasts()
+
+
+def closed(name: str) -> None:
+    """A callback is done: the dialog closes."""
+    st.session_state[f"_closed_{name}"] = True
 
 
 def toasts() -> None:

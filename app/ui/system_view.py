@@ -1,5 +1,7 @@
 """The installation for people: what runs, whether its stores answer, what it is connected to."""
 
+import re
+
 import streamlit as st
 
 from app.ui import page, table, words
@@ -41,7 +43,7 @@ def label(name: str) -> str:
 def process_row(p: ProcessHealth) -> Row:
     """One process."""
     word = WORDS.get(p.state, p.state).split(":")[0].capitalize()
-    age = None if p.heartbeat_age_s is None else f"{words.span(p.heartbeat_age_s)} ago"
+    age = None if p.heartbeat_age_s is None else _age(p.heartbeat_age_s)
     size = f"{p.memory.rss_mb:,.0f} MB" if p.memory else None
     cells = [label(p.name), table.chip(_TONES.get(p.state, "unknown"), word), table.ago(p.since), p.restarts, age, size]
     return Row(p.name, cells, label(p.name), tone="" if p.state == "running" else "red")
@@ -51,7 +53,7 @@ def tiles(health: SystemHealth) -> None:
     """Is it well, and how much room does it take?"""
     waits = health.oldest_runnable_run_s or 0.0
     memory = health.memory
-    shared = f"{memory.pss_mb:,.0f} MB with shared pages counted once" if memory.pss_mb is not None else ""
+    shared = f"{memory.pss_mb:,.0f} MB, shared counted once" if memory.pss_mb is not None else ""
     page.tiles(
         [
             page.tile(
@@ -66,16 +68,18 @@ def tiles(health: SystemHealth) -> None:
 
 
 def _age(seconds: float | None) -> str:
-    return "never seen" if seconds is None else f"{words.span(seconds)} ago"
+    if seconds is None:
+        return "never seen"
+    return "just now" if seconds < 5 else f"{words.span(seconds)} ago"
 
 
 def stores(health: SystemHealth) -> None:
     """PostgreSQL and Valkey."""
     database, cache = health.database, health.redis
     size = "–" if database.size_mb is None else f"{database.size_mb:,.0f} MB"
-    state = "up to date" if database.at_head else "needs `ops migrate`"
+    state = "up to date" if database.at_head else "needs ops migrate"
     left = [("Version", f"PostgreSQL {database.version}"), ("Size", size), ("Schema", f"{database.migration}, {state}")]
-    waiting = ", ".join(f"{words.state(q).word.lower()} {n:,}" for q, n in cache.queues.items()) or "nothing"
+    waiting = ", ".join(f"{words.state(q).word.lower()} {n:,}" for q, n in cache.queues.items() if n) or "none"
     used = "–" if cache.memory_mb is None else f"{cache.memory_mb:,.0f} MB"
     right = [("Version", str(cache.version)), ("Memory", used), ("Messages waiting", waiting)]
     cards = (
@@ -95,9 +99,14 @@ def connections() -> None:
     st.html(f'<div class="card"><ul class="rows">{items}</ul></div>')
 
 
+def _code(said: str) -> str:
+    """A sentence in which `commands` stand out."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", esc(said))
+
+
 def _connection(check: Check) -> str:
     word = {Verdict.OK: "Connected", Verdict.WARNING: "Not connected", Verdict.PROBLEM: "Problem"}[check.verdict]
     return (
-        f"<li><span><b>{esc(check.name)}</b><br>{esc(check.said)} {esc(check.next_step)}</span>"
+        f"<li><span><b>{esc(check.name)}</b><br>{_code(check.said)} {_code(check.next_step)}</span>"
         f"{page.tag(_VERDICTS[check.verdict], word)}</li>"
     )

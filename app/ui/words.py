@@ -1,6 +1,7 @@
 """How things read on the screen: one word, one colour and one icon per state, and times, durations and money for people."""
 
 import html
+import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -224,6 +225,17 @@ def many(n: int, noun: str, plural: str | None = None) -> str:
 def ms(at: datetime | None) -> int | None:
     """Milliseconds since 1970 for the components, which keep relative times fresh by themselves."""
     return None if at is None else int(at.timestamp() * 1000)
+
+
+def short(text: str, limit: int = 160) -> str:
+    """A text on one line, cut where it is longer than people read in that place."""
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def md(text: object) -> str:
+    """Text made safe where Streamlit reads Markdown: toasts, tooltips, labels. Nothing in it becomes a link or an image."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", str(text))
 
 
 def esc(text: object) -> str:
