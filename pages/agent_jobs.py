@@ -24,13 +24,17 @@ FAILED = "failed"
 @st.dialog("New job", width="large")
 def new_job() -> None:
     """A job of the person's own: it starts with its next slot."""
+    page.dialog("new")
     require(*actions.managers())
-    values = job_form.fields("new", job_form.Values())
-    if not st.button("Add job", type="primary", key="new_add"):
-        return
+    job_form.fields("new", job_form.Values())
+    st.button("Add job", type="primary", key="new_add", on_click=add_job)
+
+
+def add_job() -> None:
+    user = require(*actions.managers())
+    values = job_form.read("new")
 
     def work() -> str:
-        user = require(*actions.managers())
         job = NewJob(
             name=job_form.slug(values.title), title=values.title, department=values.department, agent=values.agent,
             cron=values.cron, time_zone=values.time_zone, task=values.task, facts=values.facts,
@@ -40,8 +44,8 @@ def new_job() -> None:
         live.forget()
         return f"{made.title} is added; it runs {words.soon(made.next_due_at)}."
 
-    if page.attempt(work, here=True):
-        st.rerun()
+    if page.attempt(work):
+        page.closed("new")
 
 
 def on_action(action: str, ids: list[RowId]) -> None:

@@ -23,51 +23,59 @@ CATCH_UPS = {"none": "missed slots stay missed", "latest": "the newest missed sl
 @st.dialog("Edit job", width="large")
 def edit(found: ScheduleDetail) -> None:
     """Change a job. Somebody else's change in the meantime is never overwritten."""
+    page.dialog("edit")
     row = found.row
     given = job_form.Values(row.title, row.department, row.agent, row.cron, row.time_zone, found.task, found.facts)
-    values = job_form.fields(f"edit_{row.name}_{row.version}", given)
-    if not st.button("Save", type="primary", key="edit_save"):
-        return
+    key = f"edit_{row.name}_{row.version}"
+    job_form.fields(key, given)
+    st.button("Save", type="primary", key="edit_save", on_click=save, args=(row.name, row.version, key))
+
+
+def save(name: str, version: int, key: str) -> None:
+    user = require(*actions.managers())
+    values = job_form.read(key)
 
     def work() -> str:
-        user = require(*actions.managers())
         change = JobEdit(
             title=values.title, department=values.department, agent=values.agent, cron=values.cron,
             time_zone=values.time_zone, task=values.task, facts=values.facts,
         )  # fmt: skip
         with db.transaction(STAFF) as session:
-            service.edit(session, row.name, change, row.version, user.actor)
+            job = service.edit(session, name, change, version, user.actor)
         live.forget()
-        return "Saved."
+        return "Nothing was changed." if job.version == version else "Saved."
 
-    if page.attempt(work, here=True):
-        st.rerun()
+    if page.attempt(work):
+        page.closed("edit")
 
 
 @st.dialog("Pause until")
 def pause(name: str, zone_name: str) -> None:
     """Let the job rest; it starts again by itself."""
-    zone = clock.zone(zone_name)
-    tomorrow = clock.now().astimezone(zone).date() + timedelta(days=1)
+    page.dialog("pause")
+    tomorrow = clock.now().astimezone(clock.zone(zone_name)).date() + timedelta(days=1)
     left, right = st.columns(2)
-    day = left.date_input("Day", value=tomorrow + timedelta(days=6), min_value=tomorrow, key="pause_day")
-    at = right.time_input("Time", value=time(6, 0), key="pause_time")
+    left.date_input("Day", value=tomorrow + timedelta(days=6), min_value=tomorrow, key="pause_day")
+    right.time_input("Time", value=time(6, 0), key="pause_time")
     st.html(f'<p class="byline">In {esc(zone_name)}. Slots before then never run; one due exactly then does.</p>')
-    if not st.button("Pause", type="primary", key="pause_save"):
-        return
+    st.button("Pause", type="primary", key="pause_save", on_click=rest, args=(name, zone_name))
+
+
+def rest(name: str, zone_name: str) -> None:
+    user = require(*actions.managers())
+    zone, day, at = clock.zone(zone_name), st.session_state["pause_day"], st.session_state["pause_time"]
 
     def work() -> str:
-        user = require(*actions.managers())
-        if not hasattr(day, "year"):
-            raise BadInput("No day is chosen.", "Choose a day to pause until.")
+        if day is None or at is None:
+            raise BadInput("No day is chosen.", "Choose a day and a time to pause until.")
         until = datetime.combine(day, at, zone)
         with db.transaction(STAFF) as session:
             job = service.pause_until(session, name, until, user.actor)
         live.forget()
         return f"{job.title} rests until {words.soon(until, zone)}."
 
-    if page.attempt(work, here=True):
-        st.rerun()
+    if page.attempt(work):
+        page.closed("pause")
 
 
 def resume(name: str) -> None:
@@ -99,9 +107,9 @@ def buttons(found: ScheduleDetail, role: str) -> None:
         st.toggle("On", key="job_on", on_change=switch, args=(row.name,))
         if row.state == "paused":
             st.button("End pause", key="resume", on_click=resume, args=(row.name,))
-        elif row.enabled and st.button("Pause until…", key="pause"):
+        elif row.enabled and st.button("Pause until…", key="pause_open"):
             pause(row.name, row.time_zone)
-        if st.button("Edit", key="edit"):
+        if st.button("Edit", key="edit_open"):
             edit(found)
     st.button("Run now", key="run_now", type="primary", on_click=run, args=(row.name,))
 

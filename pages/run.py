@@ -22,24 +22,30 @@ LEVELS = {"All": ("info", "warning", "error"), "Warnings and errors": ("warning"
 @st.dialog("Replay with edited input", width="medium")
 def replay(run_id: int, text: str) -> None:
     """Run the same thing again as a new run."""
+    page.dialog("replay")
+    if st.session_state.get("_go"):
+        nav.go(st.session_state.pop("_go"))
     st.html('<p class="byline">A new run starts with this input. The old run stays as it is.</p>')
-    edited = st.text_area("Input (JSON)", value=text, height=260, key=f"replay_{run_id}")
-    if st.button("Start replay", type="primary"):
-        started: list[int] = []
+    st.text_area("Input (JSON)", value=text, height=260, key=f"replay_{run_id}")
+    st.button("Start replay", type="primary", key="replay_start", on_click=start_replay, args=(run_id,))
 
-        def work() -> None:
-            user = require(*actions.managers())
-            try:
-                payload = json.loads(edited)
-            except ValueError as error:
-                raise BadInput("That is not valid JSON.", f"Check line {getattr(error, 'lineno', 1)}.") from None
-            if not isinstance(payload, dict):
-                raise BadInput("The input must be an object.", 'Write it as {"name": value}.')
-            with db.transaction(STAFF) as session:
-                started.append(runs.replay(session, run_id, user.actor, payload))
 
-        if page.attempt(work, here=True):
-            nav.go(f"/run?run={started[0]}")
+def start_replay(run_id: int) -> None:
+    user = require(*actions.managers())
+
+    def work() -> None:
+        try:
+            payload = json.loads(st.session_state[f"replay_{run_id}"])
+        except ValueError as error:
+            raise BadInput("That is not valid JSON.", f"Check line {getattr(error, 'lineno', 1)}.") from None
+        if not isinstance(payload, dict):
+            raise BadInput("The input must be an object.", 'Write it as {"name": value}.')
+        with db.transaction(STAFF) as session:
+            made = runs.replay(session, run_id, user.actor, payload)
+        live.forget()
+        st.session_state["_go"] = f"/run?run={made}"
+
+    page.attempt(work)
 
 
 def top(seen: Seen) -> None:
@@ -104,13 +110,23 @@ def parts(seen: Seen) -> None:
                 st.code(str(detail.error["trace"]), language=None)
 
 
+def missing(error: OpsError) -> None:
+    page.head("Run", "This run can't be shown.", crumbs=[("Runs", "/runs")])
+    page.problem(error)
+
+
 @st.fragment(key="run_body")
 def body(run_id: int) -> None:
     """The whole run; rerun when the ledger changed."""
     me()
+    page.toasts()
     if st.session_state.pop("_whole", False):
         st.rerun()
-    seen = run_view.read(run_id)
+    try:
+        seen = run_view.read(run_id)
+    except OpsError as error:  # what a fragment raises never reaches the page
+        missing(error)
+        return
     top(seen)
     run_view.trouble(seen.detail)
     run_view.summary(seen.detail)
@@ -134,11 +150,11 @@ def overlays(run_id: int) -> None:
 
 me()
 wanted = chips.param("run")
-try:
-    if not (wanted.isdigit() and len(wanted) < 16):
-        raise NotFound("No run was named.", "Open one from the list of runs.")
+if wanted.isascii() and wanted.isdigit() and len(wanted) < 16:
     body(int(wanted))
-    overlays(int(wanted))
-except OpsError as error:
-    page.head("Run", "This run can't be shown.", crumbs=[("Runs", "/runs")])
-    page.problem(error)
+    try:
+        overlays(int(wanted))
+    except NotFound as error:
+        page.problem(error)
+else:
+    missing(NotFound("No run was named.", "Open one from the list of runs."))

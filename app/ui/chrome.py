@@ -77,6 +77,12 @@ def _jobs() -> list[dict[str, str]]:
     return _kept[1]
 
 
+def forget() -> None:
+    """Ask for the jobs at the next question (tests)."""
+    global _kept
+    _kept = None
+
+
 def _search() -> None:
     """Deals by text, for the palette. Runs as a callback, so the answer is in the same rerun."""
     words = (st.session_state["ops_chrome"].find or "").strip()

@@ -70,17 +70,26 @@ def _agent_follows(key: str) -> None:
     st.session_state[f"{key}_agent"] = DEPARTMENTS[st.session_state[f"{key}_department"]]
 
 
-def fields(key: str, given: Values) -> Values:
-    """Draw the fields and return what is in them now."""
-    title = st.text_input("Name", value=given.title, key=f"{key}_title", placeholder="Friday numbers")
+def read(key: str) -> Values:
+    """What is in the form now; for the callback of its button."""
+    held = {name: st.session_state[f"{key}_{name}"] for name in ("title", "department", "agent", "cron", "zone", "task", "facts")}
+    return Values(
+        held["title"].strip(), held["department"], held["agent"], held["cron"].strip(), held["zone"], held["task"].strip(),
+        tuple(held["facts"]),
+    )  # fmt: skip
+
+
+def fields(key: str, given: Values) -> None:
+    """Draw the fields."""
+    st.text_input("Name", value=given.title, key=f"{key}_title", placeholder="Friday numbers")
     left, right = st.columns(2)
-    department = left.selectbox(
+    left.selectbox(
         "Department", list(DEPARTMENTS), index=[*DEPARTMENTS, given.department].index(given.department) % len(DEPARTMENTS),
         format_func=lambda d: "CEO" if d == "ceo" else d.capitalize(), key=f"{key}_department",
         on_change=_agent_follows, args=(key,),
     )  # fmt: skip
     agents = list(DEPARTMENTS.values())
-    agent = right.selectbox("Agent", agents, index=agents.index(given.agent) if given.agent in agents else 0, key=f"{key}_agent")
+    right.selectbox("Agent", agents, index=agents.index(given.agent) if given.agent in agents else 0, key=f"{key}_agent")
     left, right = st.columns(2)
     cron = left.text_input(
         "Schedule (cron)", value=given.cron, key=f"{key}_cron", help="Minute, hour, day of month, month, weekday.",
@@ -94,16 +103,15 @@ def fields(key: str, given: Values) -> Values:
         on_change=lambda: _take_ready(key),
     )  # fmt: skip
     reading(cron, zone)
-    task = st.text_area(
+    st.text_area(
         "Task", value=given.task, key=f"{key}_task", height=130,
         placeholder="What the agent should look at and report, in your words.",
     )  # fmt: skip
     titles = {s.key: s.title for s in sections()}
-    facts = st.multiselect(
+    st.multiselect(
         "Facts it may use", list(titles), default=[f for f in given.facts if f in titles], key=f"{key}_facts",
         format_func=lambda f: titles[f], placeholder="Choose one or more",
     )  # fmt: skip
-    return Values(title.strip(), department, agent, cron.strip(), zone, task.strip(), tuple(facts))
 
 
 def _take_ready(key: str) -> None:
