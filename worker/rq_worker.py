@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -41,6 +41,8 @@ BEAT_S = 3.0
 RQ_INFO_S = 10.0
 KILL_AFTER_S = 3.0
 """How long after its time limit, or after a person cancelled it, a work-horse that does not stop is killed."""
+STUCK_AFTER_S = 180.0
+"""A worker whose own process is stuck for so long, in C code that keeps the interpreter's lock, ends, to be started anew."""
 _TICK_S = 0.5
 _SAVE_S = 60.0
 _REDIS_PAUSE_S = 1.0
@@ -70,6 +72,7 @@ class LedgerWorker(Worker):
         self.line = Line(name, queue)
         self.done = 0
         self._held: Claim | None = None
+        self._messages: list[str] = []
         self._waiting = False
         self._stop_at: float | None = None
         self._beat_at = self._rq_info_at = 0.0
@@ -85,18 +88,15 @@ class LedgerWorker(Worker):
         for asks in (signal.SIGTERM, signal.SIGINT):
             signal.signal(asks, self.request_stop)
         install_interrupt()
-        messages: Sequence[str] = ()
         try:
             while self._stop_at is None:
                 try:
                     self._show()
-                    held = self.line.claim_next()
-                    self._answer(messages, held)
+                    held = self._claim()
                     while held is not None:
                         held = self._work_off(held)
-                    messages = self._wait()
+                    self._wait()
                 except (Unavailable, SQLAlchemyError) as error:
-                    messages = ()
                     self._recover(error)
         except StopRequested:
             pass
@@ -104,36 +104,48 @@ class LedgerWorker(Worker):
             self._leave()
         return self.done > 0
 
-    def _wait(self) -> Sequence[str]:
-        """Messages of the queue; none when Redis is away or stays silent."""
+    def _wait(self) -> None:
+        """Wait for a message of the queue; not for long, and just as long when Redis is away."""
         if self._stop_at is not None:
-            return ()
+            return
+        self._with_redis(self._forget)
         self._waiting = True
         try:
-            return wake.take(self.connection, self.queue, POP_S)
+            if (message := wake.wait(self.connection, self.queue, POP_S)) is not None:
+                self._messages.append(message)
         except (RedisError, OSError) as error:
             if time.monotonic() > self._redis_down_until + 10:
                 logger.warning("redis_away", error=type(error).__name__)
             self._redis_down_until = time.monotonic() + _REDIS_PAUSE_S
             time.sleep(_REDIS_PAUSE_S)
-            return ()
         finally:
             self._waiting = False
 
-    def _answer(self, messages: Sequence[str], held: Claim | None) -> None:
-        """Drop the messages that were taken; when there was more than one, another worker may be needed too."""
-        if not messages:
-            return
+    def _claim(self) -> Claim | None:
+        """The next run. A message that led to none is stale, and so are most behind it: they are all taken away at once.
+
+        If a run did come with them after all, one is put back: another worker may be needed too.
+        """
+        held = self.line.claim_next()
+        if held is not None or not self._messages:
+            return held
+        stale: list[str] = []
+        self._with_redis(lambda: stale.extend(wake.take_all(self.connection, self.queue)))
+        if not stale:
+            return None
+        held = self.line.claim_next()
+        if held is not None:
+            self._with_redis(lambda: wake.put_back(self.connection, self.queue, stale.pop()))
+        self._messages += stale
+        return held
+
+    def _forget(self) -> None:
+        """Drop what RQ keeps about the messages that were taken."""
+        messages, self._messages = self._messages, []
         known = [m for m in messages if wake.run_id_of(m) is not None]
         if len(known) < len(messages):
             logger.warning("foreign_messages_refused", queue=self.queue, count=len(messages) - len(known))
-        try:
-            spare = known.pop() if held is not None and len(known) > 1 else None
-            if spare is not None:
-                wake.put_back(self.connection, self.queue, spare)
-            wake.forget(self.connection, known)
-        except (RedisError, OSError):
-            pass
+        wake.forget(self.connection, known)
 
     def _recover(self, error: Exception) -> None:
         """The database is away. When it is back, what a cut-off statement may have claimed for us is given back."""
@@ -141,6 +153,7 @@ class LedgerWorker(Worker):
         self._held = None
         while self._stop_at is None:
             time.sleep(_REDIS_PAUSE_S)
+            self._not_stuck()
             try:
                 dispatch.rescue_worker(self.ledger_name)
                 return
@@ -161,12 +174,9 @@ class LedgerWorker(Worker):
         return following
 
     def _inline(self, held: Claim) -> Outcome:
-        # a run stuck in C code without the interpreter's lock can't be interrupted: then the worker ends, to be started anew
-        faulthandler.dump_traceback_later(held.timeout_s + 4 * KILL_AFTER_S, exit=True)
-        try:
-            return execute.attempt(held)
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+        if held.timeout_s > STUCK_AFTER_S / 2:
+            self._not_stuck(2 * held.timeout_s)
+        return execute.attempt(held)
 
     def _in_horse(self, held: Claim) -> Outcome:
         began = renewed = time.monotonic()
@@ -247,6 +257,7 @@ class LedgerWorker(Worker):
         now = time.monotonic()
         if now >= self._beat_at:
             self._beat_at = now + BEAT_S
+            self._not_stuck()
             try:
                 held = self._held
                 self.line.beat(
@@ -257,6 +268,11 @@ class LedgerWorker(Worker):
         if now >= self._rq_info_at:
             self._rq_info_at = now + RQ_INFO_S
             self._with_redis(self._register)
+
+    @staticmethod
+    def _not_stuck(seconds: float = STUCK_AFTER_S) -> None:
+        """From now on this process has so long until the next call. A thread in C watches, which needs no interpreter lock."""
+        faulthandler.dump_traceback_later(seconds, exit=True)
 
     def _register(self) -> None:
         if self.birth_date is None or not self.connection.hexists(self.key, "birth"):
@@ -294,5 +310,6 @@ class LedgerWorker(Worker):
             raise StopRequested
 
     def _leave(self) -> None:
+        faulthandler.cancel_dump_traceback_later()
         self._with_redis(self.register_death)
         self.line.close()

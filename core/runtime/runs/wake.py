@@ -96,14 +96,16 @@ def _of(run_id: int) -> dict[str, Any]:
     return {"data": zlib.compress(data, 1), "description": f"{ENTRY_POINT}({run_id})"}
 
 
-def take(client: Redis, queue: str, wait_s: float) -> list[str]:
-    """Wait for a message and take all that are there; an empty list after `wait_s` without one. Raises RedisError."""
-    key = RQQueue.redis_queue_namespace_prefix + queue
-    first = client.blpop([key], timeout=wait_s)
-    if first is None:
-        return []
-    more = client.lpop(key, _MAX_AT_ONCE) or []
-    return [m.decode(errors="replace") for m in (first[1], *more)]
+def wait(client: Redis, queue: str, wait_s: float) -> str | None:
+    """Wait for a message and take it; None after `wait_s` without one. Raises RedisError."""
+    found: Any = client.blpop([RQQueue.redis_queue_namespace_prefix + queue], timeout=wait_s)
+    return None if found is None else found[1].decode(errors="replace")
+
+
+def take_all(client: Redis, queue: str) -> list[str]:
+    """Take the messages that are there (at most _MAX_AT_ONCE). Raises RedisError."""
+    found: Any = client.lpop(RQQueue.redis_queue_namespace_prefix + queue, _MAX_AT_ONCE) or []
+    return [m.decode(errors="replace") for m in found]
 
 
 def put_back(client: Redis, queue: str, message: str) -> None:

@@ -50,12 +50,13 @@ def test_a_message_is_a_real_rq_job_that_carries_only_the_runs_id(db):
 def test_taking_empties_the_queue_and_forgetting_drops_what_rq_kept(db):
     enqueue(3)
     client = redis.client()
-    messages = wake.take(client, "background", 1)
+    messages = [wake.wait(client, "background", 1), *wake.take_all(client, "background")]
     assert [wake.run_id_of(m) for m in messages] == [1, 2, 3]
-    assert wake.take(client, "background", 0.01) == []
+    assert wake.take_all(client, "background") == []
+    assert wake.wait(client, "background", 0.01) is None
     wake.put_back(client, "background", messages[2])
     wake.forget(client, messages)
-    assert wake.take(client, "background", 1) == messages[2:]
+    assert wake.take_all(client, "background") == messages[2:]
     assert not Job.exists(messages[0], connection=client)
 
 
@@ -108,7 +109,7 @@ def test_a_run_that_is_taken_back_is_pushed_at_once(db):
     claim(run_id)
     silence(run_id)
     assert dispatch.rescue() == 1
-    assert wake.take(redis.client(), "background", 1) == [f"run-{run_id}-2"]
+    assert wake.take_all(redis.client(), "background") == [f"run-{run_id}-2"]
 
 
 def test_a_message_for_a_run_that_is_done_starts_nothing(db):
