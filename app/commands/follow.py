@@ -51,6 +51,16 @@ def outcome(run_id: int) -> dict[str, Any]:
     }
 
 
+def report(run_id: int, output: dict[str, Any] | None) -> str | None:
+    """What the run wrote, with its figures, as plain text; None when it wrote nothing."""
+    from core.kit import db
+    from core.kit.db import STAFF
+    from core.runtime.agents.queries import report_text
+
+    with db.transaction(STAFF) as session:
+        return report_text(session, run_id, output)
+
+
 def wait(run_id: int, timeout_s: float, *, show: bool) -> bool:
     """Wait until the run has ended; False when it has not after `timeout_s`. With `show`, its steps are drawn as they come."""
     from core.runtime.runs.models import ENDED

@@ -142,7 +142,7 @@ def run_command(name: str, wait_: bool, timeout: float, payload: str | None, as_
 
     With --wait --json it prints {"run_id", "state", "duration_ms", "output"}.
     """
-    from app.commands.follow import json_payload, outcome, wait
+    from app.commands.follow import json_payload, outcome, report, wait
     from core import registry
     from core.kit import db
     from core.kit.db import STAFF
@@ -162,19 +162,12 @@ def run_command(name: str, wait_: bool, timeout: float, payload: str | None, as_
     found = outcome(run_id)
     if as_json_:
         as_json(found)
-    elif ended and found["output"] and isinstance(found["output"].get("text"), str):
-        click.echo("\n" + _prose(found["output"]["text"]))
+    elif ended and (said := report(run_id, found["output"])):
+        click.echo("\n" + said)
     if not ended and not as_json_:
         click.echo(f"Run {run_id} has not ended after {timeout:g} s; it goes on. See `ops runs show {run_id}`.", err=True)
     if found["state"] != "succeeded":
         raise SystemExit(1)
-
-
-def _prose(text: str) -> str:
-    """The report without its [[citations]], which are links on the run page."""
-    import re
-
-    return re.sub(r" ?\[\[[^\]]*\]\]", "", text) if "[[" in text else text
 
 
 def _switch(name: str, enabled: bool, as_json_: bool) -> None:

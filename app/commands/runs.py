@@ -135,8 +135,9 @@ def _show(found: "RunDetail", trace: bool) -> None:
         for line in found.logs:
             click.echo(f"{line.at:%H:%M:%S}  {line.level:<7}  {line.message}")
     if found.output:
-        text = found.output.get("text")
-        click.echo("\n" + (text if isinstance(text, str) else _compact(found.output)))
+        from app.commands.follow import report
+
+        click.echo("\n" + (report(run.id, found.output) or _compact(found.output)))
 
 
 def _compact(data: dict[str, Any]) -> str:

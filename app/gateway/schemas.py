@@ -81,6 +81,7 @@ class RunFull(RunSummary):
 
     payload: dict[str, Any]
     output: dict[str, Any] | None
+    report: str | None = Field(description="What it wrote, as plain text: `output.text` with each citation as its figure.")
     steps: list[Step]
     logs: list[LogLine]
     causes: list[Cause]

@@ -11,6 +11,7 @@ from app.gateway.bearer import scoped
 from core.domains.users.service import ApiCaller
 from core.kit import db
 from core.kit.db import STAFF
+from core.runtime.agents import queries as agents
 from core.runtime.runs import queries, service
 from core.runtime.runs.models import RunState
 
@@ -52,8 +53,9 @@ def show_run(_: Reader, run_id: RunId) -> Any:
     """One run: its steps, log, causes, input and output."""
     with db.transaction(STAFF) as session:
         found = queries.run_detail(session, run_id)
+        said = agents.report_text(session, run_id, found.output)
     more = {n: getattr(found, n) for n in ("payload", "output", "steps", "logs", "causes", "facts", "model_calls")}
-    return summary(found.run) | more
+    return summary(found.run) | more | {"report": said}
 
 
 @router.post("/{run_id}/cancel", response_model=schemas.RunChanged, responses=answers(404, 409))

@@ -1,6 +1,6 @@
 """Read models of agent runs: their facts, their reports, what the model cost. Costs are millionths of a US dollar."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session, load_only
 from core.config import get_settings
 from core.errors import NotFound
 from core.runtime.agents.models import ModelCall, RunFact
-from core.runtime.agents.prose import Block, blocks, first_sentence
+from core.runtime.agents.prose import Block, blocks, first_sentence, plain
 from core.runtime.agents.specs import AGENT_JOB
 from core.runtime.runs.models import Run, RunState
 
@@ -113,6 +113,14 @@ def report_of_run(session: Session, run_id: int) -> Report:
     if run is None or run.kind != AGENT_JOB or not (run.output or {}).get("text"):
         raise NotFound(f"Run {run_id} has no report.", "Open the run to see how it is going.")
     return _report(session, run)
+
+
+def report_text(session: Session, run_id: int, output: Mapping[str, Any] | None) -> str | None:
+    """What a run's output says as plain text, each citation replaced by what its fact shows. None when it says nothing."""
+    written = (output or {}).get("text")
+    if not isinstance(written, str):
+        return None
+    return plain(written, facts_of_run(session, run_id))
 
 
 def latest_report(session: Session, schedule_name: str) -> Report | None:

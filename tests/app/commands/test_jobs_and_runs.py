@@ -16,10 +16,13 @@ from sqlalchemy import select
 
 from app.cli import main
 from app.commands.moments import future
+from core import registry
 from core.errors import BadInput
 from core.kit import clock
 from core.kit import db as database
 from core.kit.db import STAFF
+from core.runtime.agents import facts, store
+from core.runtime.agents.facts import Section
 from core.runtime.runs import handlers
 from core.runtime.runs.execute import execute
 from core.runtime.runs.handlers import Handler
@@ -38,13 +41,15 @@ def _fail(_ctx: Any) -> None:
 
 
 def _talk(ctx: Any) -> dict[str, Any]:
-    ctx.step("collect", lambda session: 1, label="Collect facts")
+    moved = Section("crm", "Deals", (facts.count("crm.moved", "Moved", 3, "q", noun="deal"),), ())
+    ctx.step("collect", lambda s: store.save(s, ctx.run_id, ctx.org_id, clock.now(), [moved]), label="Collect facts")
     ctx.step("report", lambda session: 1, label="Write the report")
-    return {"text": "Three deals moved. [[crm.moved]]", "seen": ctx.payload.get("seen")}
+    return {"text": "[[crm.moved]] changed stage.", "seen": ctx.payload.get("seen")}
 
 
 @pytest.fixture(autouse=True)
 def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.load()  # once a process: what it registered into the copy would be gone for every later test
     monkeypatch.setattr(handlers, "_handlers", dict(handlers._handlers))
     handlers.register(Handler(FAILS, _fail))
     handlers.register(Handler(TALKS, _talk))
@@ -99,7 +104,7 @@ class TestRun:
         found = json.loads(out)
         assert list(found) == ["run_id", "state", "duration_ms", "output"]
         assert (code, err, found["state"]) == (0, "", "succeeded")
-        assert found["output"] == {"text": "Three deals moved. [[crm.moved]]", "seen": 3}
+        assert found["output"] == {"text": "[[crm.moved]] changed stage.", "seen": 3}
         assert isinstance(found["duration_ms"], int)
 
     def test_a_failure_is_exit_code_1(self, ops: Ops, worker: None) -> None:
@@ -116,7 +121,8 @@ class TestRun:
         assert code == 0
         assert "✓ Collect facts" in out
         assert "✓ Write the report" in out
-        assert "Three deals moved.\n" in out
+        assert "\n3 deals changed stage.\n" in out
+        assert "\n3 deals changed stage.\n" in ops("runs", "show", "1")[1]
 
     def test_a_wait_that_is_too_short_is_exit_code_1_and_the_run_goes_on(self, ops: Ops) -> None:
         job()

@@ -10,6 +10,7 @@ from core.domains.users.rules import SCOPES
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.runs import service as runs
+from core.runtime.runs.execute import execute
 from core.runtime.runs.models import Run
 from tests.app.gateway.conftest import JOB, bearer, make_key
 
@@ -146,6 +147,17 @@ def test_runs_are_paged_shown_cancelled_and_retried(client):
     assert full["word"] == "Queued"
     assert full["steps"] == []
     assert "error" not in full  # its trace is for engineers, on the run's page
+    assert full["report"] is None
+
+
+def test_a_run_carries_its_report_with_the_figures(client):
+    run_id = client.post(f"/api/v1/jobs/{JOB}/run").json()["run_id"]
+    execute(run_id, "w1")
+    full = client.get(f"/api/v1/runs/{run_id}").json()
+    assert "[[" in full["output"]["text"]
+    assert "[[" not in full["report"]
+    assert "There is no open deal." in full["report"]
+    assert "0 deals without a value, for Tony to fill in." in full["report"]
 
 
 @pytest.mark.parametrize(
