@@ -5,6 +5,7 @@ sees every organisation) and `app.org_id` (sees one). Neither set sees nothing.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -12,12 +13,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from core.config import get_settings
 from core.errors import OpsError, Unavailable
 from core.kit.roles import APP_ROLE as APP_ROLE
+
+PING_AFTER_S: Final = 0.5
 
 
 class Staff:
@@ -52,7 +55,6 @@ def _engine_for(url: str, pid: int) -> Engine:
         sqlalchemy_url(url),
         pool_size=5,
         max_overflow=15,
-        pool_pre_ping=True,
         pool_recycle=1800,
         connect_args={"connect_timeout": 5, "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=120s"},
     )
@@ -65,7 +67,25 @@ def _engine_for(url: str, pid: int) -> Engine:
                 cursor.execute(f"SET ROLE {APP_ROLE}")
             connection.commit()
 
+    _ping_after_a_pause(made)
     return made
+
+
+def _ping_after_a_pause(made: Engine) -> None:
+    """Ask a pooled connection whether it lives, but only after a pause: each transaction would pay a round trip for it."""
+
+    @event.listens_for(made, "checkin")
+    def note(_connection: Any, record: Any) -> None:
+        record.info["used_at"] = time.monotonic()
+
+    @event.listens_for(made, "checkout")
+    def ping(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used_at", time.monotonic()) < PING_AFTER_S:
+            return
+        try:
+            made.dialect.do_ping(connection)
+        except made.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError from error  # the pool drops it and makes another
 
 
 def engine() -> Engine:
