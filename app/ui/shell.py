@@ -7,9 +7,9 @@ from pathlib import Path
 import streamlit as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.ui import assets, words
+from app.ui import assets, table, words
 
-PARTS = ("BidiComponent", "Html")
+PARTS = ("BidiComponent", "Html", "purify.es", "BaseButton")
 FONT = "/app/static/fonts/inter-latin-wght-normal.woff2"
 _MARKER = b"<title>Streamlit</title>"
 _FONT_PRELOAD = re.compile(rb'<link\s+rel="preload"\s+href="\./static/media/SourceSans[^>]*>')
@@ -20,7 +20,7 @@ _AGENT = re.compile(rb'<link rel="service-desc"[^>]*>')
 @lru_cache(maxsize=1)
 def head() -> bytes:
     """What goes into the document's head."""
-    css = words.tone_css() + assets.source("page.css")
+    css = words.tone_css() + assets.source("page.css") + table.room_css()
     return (
         "<title>ManageAI Ops</title>"
         '<meta name="robots" content="noindex">'

@@ -8,6 +8,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,7 @@ import streamlit as st
 from app.ui import assets, words
 
 RowId = int | str
+HEAD_PX, ROOM_STEP, ROOM_MAX = 34, 10, 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +152,20 @@ def show(
         if value and on_action is not None and value["ids"]:
             on_action(value["action"], value["ids"])
 
-    if reserve:
-        st.html(f"<style>.st-key-table_{key}{{min-height:{34 + reserve * len(plain)}px}}</style>")
-    assets.renderer("table")(key=f"table_{key}", data=data, on_open_change=opened, on_act_change=acted)
+    with _room(key, HEAD_PX + reserve * len(plain)) if reserve else nullcontext():
+        assets.renderer("table")(key=f"table_{key}", data=data, on_open_change=opened, on_act_change=acted)
+
+
+def _room(key: str, pixels: int) -> Any:
+    """A container with a least height that stands in the document's head: known before anything is drawn in it."""
+    kept = min(ROOM_MAX, max(ROOM_STEP, pixels // ROOM_STEP * ROOM_STEP))
+    return st.container(key=f"room-{kept}-{key}")
+
+
+def room_css() -> str:
+    """The least heights `reserve` can ask for."""
+    sizes = range(ROOM_STEP, ROOM_MAX + 1, ROOM_STEP)
+    return "".join(f"[class*=st-key-room-{n}-]{{min-height:{n}px}}" for n in sizes)
 
 
 def _column(c: Column) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 const esc=x=>String(x??'').replace(/[&<>"']/g,c=>'&#'+c.charCodeAt(0)+';');
 export default function({parentElement:root,data,setTriggerValue}){
  let S=root._C;
+ if(!document.documentElement.dataset.ready&&!window.__opsReady){const began=performance.now(),main='[data-testid=stMainBlockContainer] ';let calm=0;
+  const look=()=>{const busy=document.querySelector(main+'[data-testid=stSkeleton],'+main+'[data-testid=stHtml]:empty');calm=busy?0:calm+1;
+   if(calm>6||performance.now()-began>4000)document.documentElement.dataset.ready='1';else requestAnimationFrame(look)};window.__opsReady=1;look()}
  if(!S){S=root._C={};const box=root.querySelector('.c');
   box.innerHTML='<dialog aria-label="Go to"><div class="box"><input type="text" role="combobox" aria-expanded="true" aria-controls="l" aria-label="Go to a page, job, run or deal" placeholder="Go to a page, job, run number or deal…" autocomplete="off" spellcheck="false"><div id="l" class="list" role="listbox"></div><p class="foot"><kbd>↑</kbd><kbd>↓</kbd> choose <kbd>Enter</kbd> open <kbd>Esc</kbd> close</p></div></dialog>';
   const dlg=box.querySelector('dialog'),inp=box.querySelector('input'),list=box.querySelector('.list');S.dlg=dlg;

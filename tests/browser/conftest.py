@@ -1,0 +1,127 @@
+"""The running product on free ports, and a real Chromium in front of it."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from core.domains.users import service as users
+from core.kit import db as database
+from core.kit.db import STAFF
+from core.runtime.schedules import service as schedules
+from tests.cast import make_cast
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+
+@dataclass(frozen=True)
+class Running:
+    """Where the dashboard answers, and the name of its session cookie."""
+
+    url: str
+    cookie: str
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        if process.poll() is not None:
+            break
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)  # the one wait on another process's start
+    raise AssertionError(f"the web process did not come up:\n{log.read_text()[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def running(stores: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """web, clock and an interactive worker on this test session's stores; ended by pid."""
+    port, folder = _free_port(), tmp_path_factory.mktemp("browser")
+    python = sys.executable
+    environment = {**os.environ, "OPS_WEB_PORT": str(port), "OPS_LOG_LEVEL": "WARNING"}
+    commands = {
+        "web": [python, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port), "--server.address",
+                "127.0.0.1", "--server.headless", "true"],
+        "clock": [python, "-m", "worker.clock"],
+        "worker": [python, "-m", "worker.main", "interactive", "1"],
+    }  # fmt: skip
+    processes = {}
+    try:
+        for name, command in commands.items():
+            with (folder / f"{name}.log").open("wb") as log:
+                processes[name] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        _wait(f"http://127.0.0.1:{port}/_stcore/health", processes["web"], folder / "web.log")
+        yield Running(f"http://127.0.0.1:{port}", f"ops_session_{port}")
+    finally:
+        for process in processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in processes.values():
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(db: None, running: Running, chromium: Browser) -> Iterator[Callable[..., Page]]:
+    """`visit("/runs", who="tony", phone=True)` → a signed-in page. Any error in the browser's console fails the test."""
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        schedules.sync_builtin(session)
+    contexts, errors = [], []
+
+    def opened(path: str, *, who: str = "dave", phone: bool = False, dark: bool = False) -> Page:
+        with database.transaction(STAFF) as session:
+            link = users.create_login_link(session, f"{who}@manageai.example")
+            _, token = users.redeem_link(session, link)
+        context = chromium.new_context(
+            viewport={"width": 390, "height": 844} if phone else {"width": 1440, "height": 900},
+            color_scheme="dark" if dark else "light",
+        )
+        context.set_default_timeout(20_000)
+        contexts.append(context)
+        context.add_cookies([{"name": running.cookie, "value": token, "url": running.url}])
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.add_init_script(
+            "window.__shift=0;new PerformanceObserver(l=>l.getEntries().forEach(e=>{if(!e.hadRecentInput)__shift+=e.value}))"
+            ".observe({type:'layout-shift',buffered:true})"
+        )
+        page.goto(running.url + path)
+        page.locator(".pg h1").first.wait_for()
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert errors == []
