@@ -80,6 +80,8 @@ _CURRENCY_WORDS = {"dollar": "USD", "dollars": "USD", "bucks": "USD", "euro": "E
     c.lower(): c for c in ("USD", "EUR", "GBP", "JPY", "CAD", "AUD", "CHF")
 }
 _SUFFIX = {"k": 3, "m": 6, "mm": 6, "mn": 6, "bn": 9, "b": 9, "tn": 12, "t": 12}
+_LOOSE_SCALES = frozenset({"grand", "score", "gross", "lakh", "crore", "quadrillion"})
+"""Words that make another number of the one before them, and that no fact is written with."""
 _SCALES = {"hundred": 2, "thousand": 3, "million": 6, "billion": 9, "trillion": 12}
 PERCENT_WORDS = frozenset({"%", "percent", "percentage", "pct", "percents", "‰"})
 _SPANS = frozenset({"second", "minute", "hour", "day", "week", "month", "quarter", "year", "hr", "min", "h", "d"})
@@ -184,6 +186,8 @@ def _with_next_word(folded: str, number: Number, unit: str | None = None) -> Num
             value = value.scaleb(_SCALES[plain])
         elif plain == "dozen":
             value *= 12
+        elif plain in _LOOSE_SCALES:
+            kind = OTHER
         elif plain in PERCENT_WORDS or plain == "per cent":
             kind = PERCENT if kind == PLAIN and plain not in ("‰", "percentage") else OTHER
         elif plain in _CURRENCY_WORDS:
@@ -222,7 +226,8 @@ eightieth ninetieth hundredth thousandth millionth billionth"""
 _VAGUE_WORDS = """twice thrice half halves halved halving thirds fourths fifths sixths eighths tenths hundredths thousandths
 double doubled doubles doubling triple tripled triples tripling treble quadruple quadrupled quintuple couple
 pair pairs trio dozens scores tens hundreds thousands millions billions trillions zillion gazillion twenties
-thirties forties fifties sixties seventies eighties nineties fourty ninty"""
+thirties forties fifties sixties seventies eighties nineties fourty ninty myriad myriads quadrillion quadrillions umpteen nought
+naught lakh lakhs crore crores"""
 _SMALL = {word: number for number, word in enumerate(_SMALL_WORDS.split())} | {"nil": 0}
 _TENS = {word: 10 * number for number, word in enumerate(_TEN_WORDS.split(), start=2)}
 _ORDINALS = frozenset(_ORDINAL_WORDS.split())

@@ -141,7 +141,7 @@ _BEFORE_OK = re.compile(r"(?:^|[\s(“\"'‘—*_])$")
 _AFTER_OK = re.compile(r"^(?:$|\s|[;!?)”\"’'*_…—]|[.,:](?:$|[\s*_”\")’]))")
 _SIGNS = re.compile(r"(?:[$€£¥+−<>≤≥≈~×÷±/^#№-]|\b(?:minus|negative|plus|USD|EUR|GBP))[\s*_]*$", re.IGNORECASE)
 _SCALE_AFTER = re.compile(
-    r"^[\s*_]*-?(?:[%‰$€£¥×^/]|(?:percent|percentage|pct|per\s?cent|hundred|thousand|million|billion|trillion|dozen|fold|k|m|bn|mn|"
+    r"^[\s*_]*-?(?:[%‰$€£¥×^/]|(?:percent|percentage|pct|per\s?cent|hundred|thousand|million|billion|trillion|quadrillion|dozen|score|gross|grand|lakh|crore|myriad|fold|k|m|bn|mn|"
     r"basis|bps|squared|cubed|point\s+\w+)s?\b)",
     re.IGNORECASE,
 )

@@ -320,3 +320,17 @@ def test_plain_and_first_sentence():
     text = "## Deals\n\n[[a.n]] are open. More below.\n- [[a.t]] waits"
     assert prose.plain(text, FACTS) == "Deals\n12 deals are open. More below.\n• Area 51 Corp waits"
     assert prose.first_sentence(text, FACTS) == "12 deals are open."
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "We have ten grand to find beside [[n]] here.", "There are [[n]] grand at stake this week.",
+        "[[n]] lakh are open for us.",
+        "[[n]] are open and a myriad more.", "Nought of [[n]] was won by us.",
+    ],
+)  # fmt: skip
+def test_unusual_words_of_size_are_numbers_too(words):
+    fact = F.count("n", "Open deals", 10, "q")
+    assert verify.check(words, [fact])
+    assert verify.check("We have [[n]] open, a grand total.", [fact]) == []
