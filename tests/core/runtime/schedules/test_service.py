@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from sqlalchemy import func, select, update
 
+from core import registry
 from core.errors import BadInput, Conflict, NotFound
 from core.kit import db as database
 from core.kit.actor import Actor
@@ -32,6 +33,7 @@ JOB = NewJob(
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry.load()  # once a process: what it registered into the copies would be gone for every later test
     monkeypatch.setattr(facts, "_sections", dict(facts._sections))
     monkeypatch.setattr(specs, "_specs", {})
     section("test.one", "One", "A section for tests.")(lambda session, when: Section("test.one", "One", (), ()))
