@@ -221,6 +221,15 @@ def test_wrong_arguments_are_told_in_a_sentence(argv, capsys):
     assert "A worker needs a queue" in capsys.readouterr().err
 
 
+def test_what_the_messages_name_works_off_exactly_that_run(db, known_kinds):
+    from worker.jobs import execute
+
+    first, second = enqueue("test.pid", 2)
+    execute(second)
+    execute(second)
+    assert (get(first).state, get(second).state, get(second).attempts) == ("queued", "succeeded", 1)
+
+
 def test_each_worker_keeps_to_its_own_queue(workers):
     workers.ready(1, "agents")
     mine, other = enqueue("test.pid", queue=Queue.AGENTS), enqueue("test.pid")
