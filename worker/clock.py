@@ -18,6 +18,7 @@ from worker.steady import Steady, end_at_once_on_signals
 DATABASE = "database"
 BEAT_S = 2.0
 WATCH_S = 5.0
+FORGOTTEN_AFTER_S = 86_400.0
 MAX_PAUSE_S = 5.0
 
 logger = log.get(__name__)
@@ -81,6 +82,7 @@ class Clock:
     def _watch(self) -> None:
         with db.transaction(STAFF) as session:
             self._watchdog.check(session, time.monotonic() - self._started)
+            heartbeats.forget_older_than(session, FORGOTTEN_AFTER_S)
         self._watch_at = time.monotonic() + WATCH_S
 
 

@@ -53,7 +53,7 @@ def _segment(segment: Segment, run_id: int) -> str:
 
 def _byline(report: Report) -> str:
     who = "Written from the facts by a template" if report.composer == "template" else f"Written by {esc(report.composer)}"
-    checked = "every number checked against its fact"
+    checked = "every number in it is a cited fact"
     note = f" {esc(report.note)}" if report.note else ""
     return (
         f'<p class="byline">{who}, {checked}. Facts as of '
@@ -87,7 +87,7 @@ def rows_html(rows: Sequence[dict[str, Any]]) -> str:
     # JSON kept in the database has lost its order: what names a row goes first, figures go last
     known = dict.fromkeys(k for r in rows for k in r)
     columns = sorted(known, key=lambda c: _place(c, [r.get(c) for r in rows]))
-    links = {"deal_id": "/deal?deal=", "run_id": "/run?run=", "client_id": "/client?client=", "ticket_id": "/ticket?ticket="}
+    links = {"deal_id": "/deal?deal=", "run_id": "/run?run="}
     # ids carry the links; as columns of their own they would be noise
     shown = [c for c in columns if c not in ("id", "href", "currency") and not c.endswith("_id")] or columns
     head = "".join(f"<th>{esc(_name(c))}</th>" for c in shown)

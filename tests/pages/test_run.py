@@ -25,7 +25,7 @@ def test_a_report_and_its_facts(open_page):
     text = said(at)
     assert f'class="fact" href="/run?run={run_id}&fact=' in text
     assert "[[" not in text
-    assert "every number checked against its fact" in text
+    assert "every number in it is a cited fact" in text
     steps = mounted(at, "steps_page")
     assert [s["word"] for s in steps["steps"]] == ["Succeeded"] * 5
     assert steps["live"] is False

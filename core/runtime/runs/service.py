@@ -195,12 +195,15 @@ def replay(session: Session, run_id: int, by: Actor, payload: Mapping[str, Any] 
     old = get(session, run_id)
     if old.state not in ENDED:
         raise Conflict(f"Run {run_id} is still {old.state}.", "Cancel it first, or wait until it has ended.")
+    edited = dict(old.payload if payload is None else payload)
+    if "agent" in old.payload:
+        edited["agent"] = old.payload["agent"]  # in whose name it speaks is not up to whoever edits the input
     made = enqueue(
         session,
         old.kind,
         old.name,
         org_id=old.org_id,
-        payload=old.payload if payload is None else payload,
+        payload=edited,
         by=by,
         queue=Queue.INTERACTIVE,
         priority=10,

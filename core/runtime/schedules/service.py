@@ -81,7 +81,7 @@ def run_now(
     """
     # the lock makes two clicks wait for each other, so the second always sees the first
     schedule = find(session, name, org_id=org_id, lock=True)
-    wanted = as_input({"agent": schedule.agent, **schedule.payload, **(payload or {})})
+    wanted = as_input({**schedule.payload, **(payload or {}), "agent": schedule.agent})
     clicked = _just_clicked(session, schedule, by, wanted)
     if clicked is not None:
         return clicked

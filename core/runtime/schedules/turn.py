@@ -117,7 +117,7 @@ def _enqueue(session: Session, schedule: Schedule, slot: datetime) -> bool:
         schedule.kind,
         schedule.name,
         org_id=schedule.org_id,
-        payload={"agent": schedule.agent, **schedule.payload},
+        payload={**schedule.payload, "agent": schedule.agent},
         key=slot_key(schedule, slot),
         by=Actor("schedule", "schedule", schedule.id),
         schedule_id=schedule.id,

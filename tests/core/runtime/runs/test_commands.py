@@ -105,6 +105,13 @@ def test_a_run_that_succeeded_or_runs_is_not_retried(db):
         act(service.retry, running, DAVE)
 
 
+def test_a_replay_keeps_the_name_of_the_agent_that_speaks(db):
+    old = enqueue(kind="probe.noop", payload={"agent": "Sales AI", "n": 1})[0]
+    sql("UPDATE runs SET state = 'succeeded', finished_at = now() WHERE id = :id", id=old)
+    new = act(service.replay, old, BRIAN, {"agent": "Dave", "n": 2})
+    assert get(new).payload == {"agent": "Sales AI", "n": 2}
+
+
 def test_a_replay_is_a_new_run_with_the_payload_as_edited(db):
     run_id = ended("succeeded", None)
     again = act(service.replay, run_id, DAVE, {"seconds": 0.0, "note": "edited"})
