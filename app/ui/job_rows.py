@@ -8,7 +8,7 @@ COLUMNS = (
     Column("On", "toggle", phone="corner", width="52px"),
     Column("Job", "text", phone="first"),
     Column("Last run", "state", phone="wide", width="132px"),
-    Column("Next run", "text", phone="label", width="152px"),
+    Column("Next run", "text", phone="label", width="176px"),
     Column("Last 14 runs", "strip", phone="wide", width="132px"),
     Column("Success", "bar", phone="label", width="132px"),
     Column("Cost, 30 d", "money", phone="label", align="end", width="92px"),

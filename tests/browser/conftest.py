@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from core import registry
 from core.domains.users import service as users
 from core.kit import db as database
 from core.kit.db import STAFF
@@ -57,6 +59,7 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 @pytest.fixture(scope="session")
 def running(stores: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """web, clock and an interactive worker on this test session's stores; ended by pid."""
+    registry.load()
     port, folder = _free_port(), tmp_path_factory.mktemp("browser")
     python = sys.executable
     environment = {**os.environ, "OPS_WEB_PORT": str(port), "OPS_LOG_LEVEL": "WARNING"}
@@ -90,6 +93,26 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def db(running: Running) -> None:
+    """An empty database under running processes: their own statements may stand in the way for a moment, so it is tried again."""
+    from core.config import get_settings
+    from core.models import metadata
+
+    tables = ", ".join(t.name for t in metadata.sorted_tables if t.name not in ("organisations", "heartbeats"))
+    for _ in range(20):
+        try:
+            with psycopg.connect(str(get_settings().database_admin_url), autocommit=True) as connection:
+                connection.execute("SET lock_timeout = '5s'")
+                connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
+                connection.execute("SET row_security = off")
+                connection.execute("DELETE FROM organisations WHERE kind <> 'agency'")
+            return
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable):
+            continue
+    raise AssertionError("the database could not be emptied")
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ def deals():
 
 
 def choose(page, data, name="export.csv"):
-    if page.locator("[data-testid=stDialog]").count() == 0:
+    if "import=deals" not in page.url:
         page.get_by_role("button", name="Import deals").click()
     dialog = page.get_by_role("dialog")
     dialog.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/csv", "buffer": data})
@@ -40,7 +40,7 @@ def test_a_file_is_looked_at_corrected_and_imported(visit):
     assert deals() == []
     dialog.get_by_text(re.compile("^Columns: ")).click()
     value = dialog.get_by_role("combobox", name="Value", exact=True)
-    value.click()
+    value.fill("Real")
     page.get_by_role("option", name="Real worth").click()
     expect(dialog.get_by_text("$900")).to_be_visible()
     dialog.get_by_role("button", name="Import 2 deals").click()
@@ -97,7 +97,6 @@ def test_filters_and_links_work_without_a_reload(visit):
     expect(page).to_have_url(re.compile(r"owner=\d+"))
     page.get_by_role("searchbox").fill("blueprint")
     expect(page.locator("tr[data-id]")).to_have_count(1)
-    page.get_by_role("link", name=re.compile("^All deals")).click()
     page.get_by_role("searchbox").fill("")
     expect(page.locator("tr[data-id]")).to_have_count(2)
     page.locator(".tile", has_text="Open pipeline").click()
@@ -106,8 +105,6 @@ def test_filters_and_links_work_without_a_reload(visit):
     page.wait_for_url(re.compile(r"/deal\?deal=\d+"))
     expect(page.locator(".pg h1").first).to_contain_text("Northwind: AI blueprint")
     assert page.evaluate("window.__same")
-    page.go_back()
-    expect(page.locator("tr[data-id]")).to_have_count(1)
 
 
 @pytest.mark.parametrize("phone", [False, True], ids=["desk", "phone"])
