@@ -32,13 +32,15 @@ page.head(words.short(deal.title, 200), deal_view.where_it_stands(detail), crumb
 deal_view.figures(detail)
 page.section("Its way through the pipeline")
 deal_view.way(detail)
-left, right = st.columns(2, gap="small")
-with left:
-    deal_view.account_card(detail)
 # nobody follows up a deal that is closed
 if deal.status == "open" or written:
+    left, right = st.columns(2, gap="small")
+    with left:
+        deal_view.account_card(detail)
     with right:
         deal_view.drafts_card(written)
+else:
+    deal_view.account_card(detail)
 if detail.account_deals:
     page.section(f"Other deals of {words.short(detail.account.name, 80) if detail.account else 'this account'}")
     table.show(

@@ -19,7 +19,7 @@ SORTS = {"activity": "Last activity", "value": "Highest value", "newest": "Newes
 
 def filters(owners: dict[str, object], may_import: bool) -> None:
     """Search, owner and period, and the way into an import for those who may."""
-    chips.find("deals_q", "Search deal, account or id", width=220)
+    chips.find("deals_q", "Search deals", width=220)
     chips.choice("deals_owner", "Owner", owners, "All owners", name="owner")
     chips.period("deals_period", pipeline.PERIODS, pipeline.USUAL)
     if may_import:

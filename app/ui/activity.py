@@ -1,5 +1,6 @@
 """Events for people: their words, their families, and what stands behind one of them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,7 +49,7 @@ COLUMNS = (
 
 def kind_words(type_: str) -> str:
     """`ticket.deployed` as `Ticket deployed`."""
-    return type_.replace(".", " ").replace("_", " ").capitalize()
+    return re.sub("[._-]", " ", type_).capitalize()
 
 
 def family_of(type_: str) -> str | None:
@@ -100,7 +101,7 @@ def from_address() -> None:
         _drawer(int(wanted))
 
 
-@st.dialog("Event", position="right", width="large", on_dismiss=close)
+@st.dialog("Event", position="right", width=780, on_dismiss=close)
 def _drawer(event_id: int) -> None:
     current_user()
     try:
@@ -122,7 +123,7 @@ def _drawer(event_id: int) -> None:
     st.html(f'<div class="card"><ul class="rows">{"".join(_link(c, event.id) for c in causes)}</ul></div>')
     if event.payload:
         page.section("Details")
-        st.html(f'<dl class="kv">{_details(event.payload)}</dl>')
+        st.html(f'<div class="card"><dl class="kv">{_details(event.payload)}</dl></div>')
 
 
 def _subject(event: EventRow) -> None:

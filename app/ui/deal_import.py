@@ -110,7 +110,7 @@ def _rejected(seen: Preview) -> None:
 def _confirm(seen: Preview, data: bytes) -> None:
     good = seen.rows - seen.rejected_total
     if seen.rejected_total:
-        st.checkbox(f"Import the {good:,} good rows anyway", key="import_keep_good")
+        st.checkbox(f"Import the {words.many(good, 'good row')} anyway", key="import_keep_good")
     allowed = good > 0 and (not seen.rejected_total or bool(st.session_state.get("import_keep_good")))
     label = f"Import {words.many(good, 'deal')}" if good else "Nothing to import"
     st.button(label, type="primary", disabled=not allowed, key="import_go", on_click=_run, args=(data, seen.file_name))
