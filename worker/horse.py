@@ -6,6 +6,7 @@ import select
 import signal
 import sys
 import time
+from collections.abc import Callable
 
 from core.kit import log
 from core.kit.embedded.process import die_with_parent
@@ -21,7 +22,7 @@ logger = log.get(__name__)
 
 
 class Horse:
-    """Forks when it is made. `wait` until it has ended, then ask for `outcome` and `how`."""
+    """Forks when it is made. `wait` until it has told its outcome or ended; then ask for `outcome` or `how`, and `reap` it."""
 
     def __init__(self, held: Claim) -> None:
         self._received = bytearray()
@@ -43,9 +44,20 @@ class Horse:
             self._poll.register(self._pidfd, select.POLLIN)
 
     def wait(self, seconds: float) -> bool:
-        """Wait until it has ended, at most so long. True when it has."""
+        """Wait until it has told its outcome or ended, at most so long. True when it has.
+
+        Its end is not waited for: the sooner the outcome is in the ledger, the less can come between.
+        """
+        return self._until(lambda: self._told or self._ended(), seconds)
+
+    def reap(self) -> None:
+        """See it off: it has a second to end by itself."""
+        if not self._until(self._ended, 1):
+            self.kill()
+
+    def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
         end = time.monotonic() + seconds
-        while not self._ended():
+        while not condition():
             left = end - time.monotonic()
             if left <= 0:
                 return False
@@ -67,17 +79,16 @@ class Horse:
                 end(self.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):  # not yet a group of its own, or gone
                 continue
-        self.wait(10)
+        self._until(self._ended, 10)
+
+    @property
+    def _told(self) -> bool:
+        return self._received.endswith(b"\n")
 
     @property
     def outcome(self) -> Outcome | None:
-        """What it told before it ended; None when it died without a word."""
-        if self._status != 0:
-            return None
-        try:
-            return Outcome.load(bytes(self._received))
-        except (ValueError, KeyError, TypeError):
-            return None
+        """What it told; None when it died without a word, or in the middle of one."""
+        return Outcome.load(bytes(self._received)) if self._told else None
 
     @property
     def how(self) -> str:
@@ -143,7 +154,7 @@ def _be_the_horse(held: Claim, writer: int, worker: int) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         install_interrupt(as_work_horse=True)
         random.seed()
-        told = execute.attempt(held, keep_lease=False).dump()
+        told = execute.attempt(held, keep_lease=False).dump() + b"\n"
         while told:
             told = told[os.write(writer, told) :]
         code = 0

@@ -109,6 +109,8 @@ class LedgerWorker(Worker):
         if self._stop_at is not None:
             return
         self._with_redis(self._forget)
+        if self.get_state() == WorkerStatus.BUSY:
+            self._tell_rq(None)
         self._waiting = True
         try:
             if (message := wake.wait(self.connection, self.queue, POP_S)) is not None:
@@ -165,10 +167,15 @@ class LedgerWorker(Worker):
     def _work_off(self, held: Claim) -> Claim | None:
         """One run from claim to end. Returns the next one, already claimed."""
         self._held = held
-        ended = self._inline(held) if execute.inline(held) else self._in_horse(held)
-        self.done += 1
-        following = self._save(held, ended)
-        self._held = None
+        horse = None if execute.inline(held) else Horse(held)
+        try:
+            ended = self._inline(held) if horse is None else self._watch(horse, held)
+            self.done += 1
+            following = self._save(held, ended)
+        finally:
+            self._held = None
+            if horse is not None:
+                horse.reap()
         if following is None or time.monotonic() > self._beat_at:
             self._show()
         return following
@@ -178,10 +185,9 @@ class LedgerWorker(Worker):
             self._not_stuck(2 * held.timeout_s)
         return execute.attempt(held)
 
-    def _in_horse(self, held: Claim) -> Outcome:
+    def _watch(self, horse: Horse, held: Claim) -> Outcome:
         began = renewed = time.monotonic()
-        horse = Horse(held)
-        self._tell_rq(WorkerStatus.BUSY, held)
+        self._tell_rq(held)
         cancelled_at: float | None = None
         while not horse.wait(_TICK_S):
             now = time.monotonic()
@@ -200,9 +206,8 @@ class LedgerWorker(Worker):
             if why is not None:
                 horse.kill()
                 return horse.outcome or why
-        self._tell_rq(WorkerStatus.IDLE, None)
-        if horse.outcome is not None:
-            return horse.outcome
+        if (told := horse.outcome) is not None:
+            return told
         how = horse.how
         logger.error("work_horse_died", run_id=held.id, run=held.name, how=how)
         self._insist(lambda: dispatch.give_back(held, how, crashed=True))
@@ -282,10 +287,12 @@ class LedgerWorker(Worker):
         self.heartbeat()
         worker_registration.clean_worker_registry(self.queues[0])
 
-    def _tell_rq(self, state: WorkerStatus, held: Claim | None) -> None:
+    def _tell_rq(self, held: Claim | None) -> None:
+        """Busy with a run, or idle."""
+
         def tell() -> None:
             pipeline = self.connection.pipeline(transaction=False)
-            self.set_state(state, pipeline=pipeline)
+            self.set_state(WorkerStatus.BUSY if held else WorkerStatus.IDLE, pipeline=pipeline)
             self.set_current_job_id(wake.job_id(held.id, held.attempt) if held else None, pipeline=pipeline)
             pipeline.execute()
 
