@@ -55,11 +55,14 @@ def _parameters(page: str) -> dict[str, str]:
     with db.transaction(db.STAFF) as session:
         deal = session.execute(text("SELECT id FROM deals ORDER BY id OFFSET 500 LIMIT 1")).scalar_one()
         run = session.execute(text("SELECT max(id) FROM runs WHERE id % 10 = 0")).scalar_one()
-    return {"deal": {"deal": str(deal)}, "run": {"run": str(run)}, "job": {"job": "ceo-morning-brief"}}.get(page, {})
+    return {"deal": {"deal": str(deal)}, "run": {"run": str(run)}, "job": {"name": "ceo-morning-brief"}}.get(page, {})
 
 
 def measure(page: str, token: str) -> tuple[float, float, int]:
-    """(median ms, p95 ms, queries of one warm run) of one page's script, dashboard frame included."""
+    """(median ms, p95 ms, queries of one warm run) of one page's script, dashboard frame included.
+
+    Every few seconds a run also renews what the whole process keeps (health, names of jobs); the least count leaves that out.
+    """
     from sqlalchemy import event
     from streamlit.testing.v1 import AppTest
 
@@ -82,7 +85,7 @@ def measure(page: str, token: str) -> tuple[float, float, int]:
             at.run()
         if at.exception:
             raise RuntimeError(f"{page}: {at.exception[0].message}")
-        times = []
+        times, counts = [], []
         event.listen(db.engine(), "before_cursor_execute", seen)
         try:
             for _ in range(TIMED):
@@ -90,9 +93,10 @@ def measure(page: str, token: str) -> tuple[float, float, int]:
                 begun = time.perf_counter()
                 at.run()
                 times.append((time.perf_counter() - begun) * 1000)
+                counts.append(len(queries))
         finally:
             event.remove(db.engine(), "before_cursor_execute", seen)
-    return statistics.median(times), statistics.quantiles(times, n=20)[18], len(queries)
+    return statistics.median(times), statistics.quantiles(times, n=20)[18], min(counts)
 
 
 def main() -> None:

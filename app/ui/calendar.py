@@ -25,23 +25,16 @@ def show(key: str, found: Calendar, jobs: Sequence[ScheduleRow], start: datetime
     """Draw the week; each job is a lane."""
     runs: dict[int, list[list[object]]] = {j.id: [] for j in jobs}
     for entry in found.entries:
-        if entry.word == DUE:
-            mark: list[object] = [words.ms(entry.at), "", f"Due {words.when(entry.at, zone)}", None]
-        else:
-            known = words.state(entry.word)
-            many = f" (worst of {entry.count} in this hour)" if entry.count > 1 else ""
-            mark = [
-                words.ms(entry.at),
-                known.tone,
-                f"{entry.word}{many} · {words.when(entry.at, zone)}",
-                f"/run?run={entry.run_id}",
-            ]
+        # [when, tone, word, run, of how many]; the browser writes the dates, there can be hundreds
+        tone = "" if entry.word == DUE else words.state(entry.word).tone
+        mark: list[object] = [words.ms(entry.at), tone, entry.word, entry.run_id, entry.count]
         runs.setdefault(entry.schedule_id, []).append(mark)
     assets.renderer("calendar")(
         key=f"calendar_{key}",
         data={
             "start": words.ms(start),
             "end": words.ms(until),
+            "zone": zone.key,
             "days": [_day(start, n, zone) for n in range(DAYS)],
             "lanes": [_lane(j, runs[j.id], start) for j in jobs],
         },

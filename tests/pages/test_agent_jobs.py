@@ -45,7 +45,7 @@ def test_the_calendar_has_lanes_and_coming_runs(open_page):
     data = mounted(open_page("agent_jobs", week="1"), "calendar_jobs")
     brief = next(lane for lane in data["lanes"] if lane["title"] == "CEO Morning Brief")
     assert len(brief["runs"]) == 5
-    assert {run[1] for run in brief["runs"]} == {""}
+    assert {(run[1], run[2]) for run in brief["runs"]} == {("", "Due")}
     assert len(data["days"]) == 7
     open_page("agent_jobs", week="nonsense")
 

@@ -123,6 +123,7 @@ _SUMS = (
     .bindparams(bindparam("name", type_=String))
 )
 
+# a run is never made before it is due, so the index on created_at serves the period as well;
 # a job that runs each minute would fill a week with marks nobody can tell apart, so of an hour the worst is kept
 _PAST = text("""
     SELECT DISTINCT ON (schedule_id, hour) schedule_id, id, state, reason, at, cause_kind, cause_label,
@@ -130,7 +131,7 @@ _PAST = text("""
     FROM (
         SELECT schedule_id, id, state, reason, cause_kind, cause_label, coalesce(due_at, created_at) AS at,
             date_trunc('hour', coalesce(due_at, created_at)) AS hour
-        FROM runs WHERE schedule_id IS NOT NULL AND (due_at >= :start OR created_at >= :start)
+        FROM runs WHERE schedule_id IS NOT NULL AND created_at >= CAST(:start AS timestamptz) - interval '1 hour'
     ) r WHERE at >= :start AND at < :until
     ORDER BY schedule_id, hour, (state IN ('failed', 'quarantined')) DESC, (reason = 'missed') DESC NULLS LAST, id DESC
 """)
