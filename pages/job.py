@@ -139,13 +139,14 @@ def about(found: ScheduleDetail) -> str:
     history = "".join(
         f"<li><span>{esc(e.summary)}</span>"
         f'<small title="{esc(words.when(e.created_at))}">{esc(words.ago(e.created_at))}</small></li>'
-        for e in found.events[:6]
+        for e in [e for e in found.events if e.type.startswith(("schedule.", "job."))][:6]
     )
     changes = f'<section class="card"><h2>Changes</h2><ul class="rows">{history}</ul></section>' if history else ""
     return (
-        f'<div class="two"><section class="card"><h2>Settings</h2><dl class="kv">{pairs}</dl></section><div class="stack">'
-        f'<section class="card"><h2>Next times</h2><ul class="rows">{times or f"<li>{none}</li>"}</ul></section>'
-        f'<section class="card"><h2>Task</h2><p class="task">{esc(found.task)}</p></section>{changes}</div></div>'
+        '<div class="two"><div class="stack">'
+        f'<section class="card"><h2>Settings</h2><dl class="kv">{pairs}</dl></section>'
+        f'<section class="card"><h2>Task</h2><p class="task">{esc(found.task)}</p></section></div><div class="stack">'
+        f'<section class="card"><h2>Next times</h2><ul class="rows">{times or f"<li>{none}</li>"}</ul></section>{changes}</div></div>'
     )
 
 
