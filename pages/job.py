@@ -146,7 +146,8 @@ def about(found: ScheduleDetail) -> str:
         '<div class="two"><div class="stack">'
         f'<section class="card"><h2>Settings</h2><dl class="kv">{pairs}</dl></section>'
         f'<section class="card"><h2>Task</h2><p class="task">{esc(found.task)}</p></section></div><div class="stack">'
-        f'<section class="card"><h2>Next times</h2><ul class="rows">{times or f"<li>{none}</li>"}</ul></section>{changes}</div></div>'
+        f'<section class="card"><h2>Next times</h2><ul class="rows">{times or f"<li>{none}</li>"}</ul></section>'
+        f"{changes}</div></div>"
     )
 
 
