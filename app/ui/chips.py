@@ -46,11 +46,11 @@ def find(key: str, said: str, *, name: str = "q", width: int = 230) -> None:
 
 
 def choice(key: str, label: str, values: Mapping[str, object], everything: str, *, name: str, width: int = 170) -> None:
-    """One of `values` (what a person reads → what stands in the address), or everything."""
+    """One of `values` (what a person reads → what stands in the address), or everything, which is the first choice."""
     now = param(name)
-    st.session_state[key] = next((said for said, value in values.items() if str(value) == now), None)
+    st.session_state[key] = next((said for said, value in values.items() if str(value) == now), everything)
     st.selectbox(
-        label, list(values), key=key, placeholder=everything, label_visibility="collapsed", width=width,
+        label, [everything, *values], key=key, label_visibility="collapsed", width=width,
         on_change=lambda: put(name, values.get(st.session_state[key])),
     )  # fmt: skip
 

@@ -14,6 +14,7 @@ from core.kit.db import STAFF
 IMPORTERS = (nav.SALES,)
 MAX_MB = 200
 REJECTS_SHOWN = 8
+NOT_USED = "Not in this file"
 
 
 def from_address() -> None:
@@ -36,7 +37,7 @@ def _dialog() -> None:
         _finished(done)
         return
     st.html("<p>A CSV export of any CRM. You see what it would change before anything is saved.</p>")
-    file = st.file_uploader("CSV file", type=["csv", "txt", "tsv"], key="import_file", max_upload_size=MAX_MB)
+    file = st.file_uploader("CSV file", type=["csv", "txt", "tsv"], key="import_file", max_upload_size=MAX_MB, on_change=_forget)
     if file is None:
         return
     data, chosen = file.getvalue(), _options(file.name)
@@ -45,6 +46,8 @@ def _dialog() -> None:
             seen = preview(session, data, chosen)
     except OpsError as error:
         page.problem(error)
+        if _choices():
+            st.button("Use the guessed columns", key="import_guess", on_click=_forget)
         return
     _summary(seen)
     _columns(seen)
@@ -52,11 +55,21 @@ def _dialog() -> None:
     _confirm(seen, data)
 
 
+def _choices() -> list[str]:
+    return [str(k) for k in st.session_state if str(k).startswith("import_map_")]
+
+
+def _forget() -> None:
+    """Another file has other columns: what was chosen for the last one is no answer for it."""
+    for key in [*_choices(), "import_keep_good"]:
+        st.session_state.pop(key, None)
+
+
 def _options(file_name: str) -> Options:
     settings = get_settings()
     mapping = {f.key: st.session_state[k] for f in FIELDS if (k := f"import_map_{f.key}") in st.session_state}
     return Options(
-        mapping={k: v or "" for k, v in mapping.items()},
+        mapping={k: "" if v == NOT_USED else v for k, v in mapping.items()},
         file_name=file_name,
         keep_good=bool(st.session_state.get("import_keep_good")),
         currency=settings.currency,
@@ -87,15 +100,17 @@ def _summary(seen: Preview) -> None:
 def _columns(seen: Preview) -> None:
     """The guessed mapping, each field correctable."""
     used = {u.field: u for u in seen.columns}
+    columns = [h for h in seen.header if h]
     with st.expander(f"Columns: {len(used)} used, {len(seen.unused_columns)} not used"):
-        for field in FIELDS:
-            use = used.get(field.key)
-            key = f"import_map_{field.key}"
-            columns = [h for h in seen.header if h]
-            st.selectbox(
-                field.label, columns, index=columns.index(use.column) if use and use.column in columns else None, key=key,
-                placeholder="Not in this file", help=words.md(f"{use.why}. {use.reading}".strip()) if use else None,
-            )  # fmt: skip
+        for pair in (FIELDS[i : i + 2] for i in range(0, len(FIELDS), 2)):
+            for place, field in zip(st.columns(2, gap="small"), pair, strict=False):
+                use = used.get(field.key)
+                place.selectbox(
+                    field.label, [NOT_USED, *columns],
+                    index=1 + columns.index(use.column) if use and use.column in columns else 0,
+                    key=f"import_map_{field.key}",
+                    help=words.md(f"{use.why}. {use.reading}".strip()) if use else None,
+                )  # fmt: skip
 
 
 def _rejected(seen: Preview) -> None:

@@ -38,9 +38,10 @@ def _dialog(action: str) -> None:
     with st.container(horizontal=True):
         if st.button("Remove" if action == "clear" else "Load", type="primary", key="demo_do"):
             with st.spinner("Working …"):
-                done = page.attempt(lambda: _do(action), here=True)
+                done = page.attempt(lambda: _do(action))
             if done:
                 st.rerun()
+            page.toasts()
         if st.button("Keep it as it is", key="demo_keep"):
             st.rerun()
 

@@ -97,6 +97,9 @@ def test_choosing_an_owner_writes_the_address_and_starts_at_the_first_page(open_
     assert at.query_params["owner"] == owner_id("Dave")
     assert "after" not in at.query_params
     assert set(titles(at)) == {"Northwind: AI blueprint", "Northwind: Support desk"}
+    at.selectbox[0].select("All owners").run()
+    assert "owner" not in at.query_params
+    assert len(titles(at)) == 6
 
 
 @pytest.mark.parametrize(
@@ -197,6 +200,22 @@ def test_a_broken_file_gets_one_sentence(open_page, data):
     assert raw(at).count('class="note c-red"') == 1
     assert not [b for b in at.button if b.label.startswith("Import ") and b.label != "Import deals"]
     assert deals_there_are() == 0
+
+
+def test_another_file_starts_from_its_own_columns(open_page):
+    at = importing(open_page, b"Deal id,Title,Stage,Value,Other\nD1,One,Lead,1,2\n")
+    next(s for s in at.selectbox if s.key == "import_map_value").select("Other").run()
+    at.file_uploader[0].set_value(("b.csv", b"opportunity_id,name,deal_stage,close_value\nX1,One,Lead,7\n", "text/csv")).run()
+    assert 'class="note c-red"' not in raw(at)
+    assert '<td class="n">$7</td>' in raw(at)
+
+
+def test_a_choice_that_makes_no_sense_can_be_taken_back(open_page):
+    at = importing(open_page, b"Deal id,Title,Stage,Value\nD1,One,Lead,1\n")
+    next(s for s in at.selectbox if s.key == "import_map_stage").select("Not in this file").run()
+    assert 'class="note c-red"' in raw(at)
+    at.button(key="import_guess").click().run()
+    assert 'class="note c-red"' not in raw(at)
 
 
 def test_hostile_columns_are_text_in_tooltips_too(open_page):
