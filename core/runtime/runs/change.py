@@ -15,7 +15,9 @@ _MARK = text("""
         active.n
     FROM (
         SELECT count(*) AS n,
-            string_agg(concat_ws(',', id, state, attempts, progress, progress_note, cancel_requested_at), ';' ORDER BY id) AS digest
+            string_agg(
+                concat_ws(',', id, state, attempts, progress, progress_note, cancel_requested_at), ';' ORDER BY id
+            ) AS digest
         FROM runs WHERE state IN ('queued', 'running', 'waiting')
     ) AS active
 """)
