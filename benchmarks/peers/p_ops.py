@@ -1,7 +1,7 @@
 """ManageAI Ops as one system of a harness that measures job systems side by side (see docs/benchmarks.md).
 
 The harness gives PostgreSQL (BENCH_URL) and the jobs; this starts a Valkey of its own beside it, two workers of one queue
-and the clock, all with default settings. `noop` runs in the worker's process, as a short handler does; the others fork.
+and the clock, all with default settings. `noop` and `row` run in the worker's process, as short handlers do; `nap` forks.
 """
 
 import os
@@ -27,7 +27,7 @@ def _register() -> None:
 
     handler("noop", inline=True)
     handler("nap", inline=False)
-    handler("row", inline=False)
+    handler("row", inline=True)  # 50 ms, as short as a reaction
 
 
 def prepare() -> None:
