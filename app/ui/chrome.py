@@ -34,6 +34,7 @@ def menu_foot(user: CurrentUser) -> None:
     with st.sidebar.container(key="menufoot"):
         st.html(
             page.health_html(health.now())
+            + page.demo_html(health.now())
             + f'<div class="me"><div class="av" aria-hidden="true">{esc(user.name[:1].upper())}</div>'
             f"<span>{esc(user.name)}<small>{esc(ROLE_WORDS.get(user.role, str(user.role)))}</small></span>"
             '<form method="post" action="/auth/sign-out"><button type="submit">Sign out</button></form></div>'

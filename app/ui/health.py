@@ -1,9 +1,10 @@
 """Is the machinery running? One sentence for the page's head, worked out at most every few seconds per process."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
+from core.domains.demo import service as demo
 from core.errors import OpsError
 from core.kit import db
 from core.kit.db import STAFF
@@ -17,11 +18,12 @@ EXPECTED = ("clock", "watchdog", "worker")
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`text` for the chip, `tone` its colour, `problems` in sentences."""
+    """`text` for the chip, `tone` its colour, `problems` in sentences; `demo`: the demo agency is in the database."""
 
     tone: str
     text: str
     problems: tuple[str, ...] = ()
+    demo: bool = False
 
 
 _lock = Lock()
@@ -48,9 +50,10 @@ def _look() -> Health:
         with db.transaction(STAFF) as session:
             beats = heartbeats.beats(session)
             oldest = queries.oldest_runnable_s(session)
+            has_demo = demo.is_loaded(session)
     except OpsError as error:
         return Health("red", "Database away", (str(error),))
-    return judge({b.process: b.age_s for b in beats}, oldest)
+    return replace(judge({b.process: b.age_s for b in beats}, oldest), demo=has_demo)
 
 
 def judge(ages: dict[str, float], oldest_s: float) -> Health:

@@ -36,6 +36,16 @@ def health_html(known: health.Health) -> str:
     )
 
 
+def demo_html(known: health.Health) -> str:
+    """Says on every page that what is shown holds demo data; nothing when it does not."""
+    if not known.demo:
+        return ""
+    tip = "The demo agency is loaded; every record of it is marked. It can be removed on the System page."
+    return (
+        f'<a class="side c-violet" href="/system" title="{esc(tip)}"><i style="background:var(--violet)"></i>With demo data</a>'
+    )
+
+
 def tag(state: str, word: str | None = None) -> str:
     """A state as a chip in HTML."""
     known = words.state(state)
