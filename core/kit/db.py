@@ -107,6 +107,18 @@ def after_commit(session: Session, call: Callable[[], None]) -> None:
 _SET_SCOPE = text("SELECT set_config('app.scope', :scope, true), set_config('app.org_id', :org, true)")
 
 
+def _set_scope(session: Session, scope: Scope) -> None:
+    is_staff = isinstance(scope, Staff)
+    values = {"scope": "staff" if is_staff else "org", "org": "" if is_staff else str(scope)}
+    try:
+        session.execute(_SET_SCOPE, values)
+    except OperationalError as error:
+        if not error.connection_invalidated:
+            raise
+        session.rollback()  # the connection had died while it rested; nothing was done on it yet, so a new one begins
+        session.execute(_SET_SCOPE, values)
+
+
 @contextmanager
 def transaction(scope: Scope) -> Iterator[Session]:
     """One transaction: commits at the end, rolls back on any exception, then runs the after-commit calls.
@@ -115,8 +127,7 @@ def transaction(scope: Scope) -> Iterator[Session]:
     """
     session = Session(engine(), expire_on_commit=False)
     try:
-        is_staff = isinstance(scope, Staff)
-        session.execute(_SET_SCOPE, {"scope": "staff" if is_staff else "org", "org": "" if is_staff else str(scope)})
+        _set_scope(session, scope)
         yield session
         session.commit()
     except OperationalError as error:

@@ -56,9 +56,16 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the web process did not come up:\n{log.read_text()[-3000:]}")
 
 
-@pytest.fixture(scope="session")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One group: the processes work on the test worker's own database, so no other test may run beside them."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="module")
 def running(stores: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """web, clock and an interactive worker on this test session's stores; ended by pid."""
+    """web, clock and an interactive worker on this worker's stores; ended by pid before another module's tests begin."""
     registry.load()
     port, folder = _free_port(), tmp_path_factory.mktemp("browser")
     python = sys.executable

@@ -290,7 +290,7 @@ class TestRuns:
         ops("runs", "cancel", run)
         assert "Run 2 does run 1 again." in ops("runs", "replay", run, "--payload", '{"seen": 9}')[1]
         with database.transaction(STAFF) as session:
-            assert session.get_one(Run, 2).payload == {"seen": 9}
+            assert session.get_one(Run, 2).payload == {"agent": "Engineering AI", "seen": 9}
 
 
 @pytest.mark.parametrize("args", [["jobs"], ["runs"], ["jobs", "run"], ["jobs", "pause"], ["jobs", "add"], ["runs", "list"]])

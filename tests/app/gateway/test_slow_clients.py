@@ -7,7 +7,9 @@ from contextlib import ExitStack
 
 import httpx
 import pytest
+import structlog
 
+from core.kit import log
 from tests.app.gateway.conftest import serving
 
 HEAD = b"POST /api/v1/jobs/x/run HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -153,7 +155,16 @@ def test_two_hundred_slow_clients_do_not_harm_a_healthy_one(port):
         assert time.monotonic() - began < 5
 
 
-def test_a_client_that_hangs_up_is_one_line_in_the_log(port, capfd):
+@pytest.fixture
+def logs_as_the_gateway_does():
+    before = structlog.get_config()
+    log.configure("gateway")
+    yield
+    structlog.configure(**before)
+    structlog.contextvars.clear_contextvars()
+
+
+def test_a_client_that_hangs_up_is_one_line_in_the_log(port, capfd, logs_as_the_gateway_does):
     with connect(port) as connection:
         connection.sendall(HEAD + b"Content-Length: 50\r\n\r\nhalf")
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as healthy:
