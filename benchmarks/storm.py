@@ -17,7 +17,9 @@ _STATES = text("SELECT state, count(*) FROM runs GROUP BY 1")
 _LEFT = text("SELECT count(*) FROM runs WHERE state IN ('queued', 'waiting', 'running')")
 _DONE = text("SELECT run_id, count(*) FROM effects WHERE kind = 'done' GROUP BY 1")
 _BEGUN = text("SELECT count(*) FROM (SELECT run_id FROM effects WHERE kind = 'begun' GROUP BY 1 HAVING count(*) > 1) AS again")
-_WORST = text("SELECT max(rescues), max(crashes), max(attempts) FROM runs")
+# by process id: what a dead worker held still says running under its name for a while
+_WORKING = text("SELECT DISTINCT h.pid FROM runs r JOIN heartbeats h ON h.process = r.worker WHERE r.state = 'running'")
+_WORST = text("SELECT max(rescues), sum(rescues) FROM runs")
 
 
 @dataclass
@@ -30,6 +32,7 @@ class Storm:
     lost: int = 0
     twice: int = 0
     begun_again: int = 0
+    taken_back: int = 0
     most_rescues: int = 0
     took_s: float = 0.0
 
@@ -73,7 +76,7 @@ def storm(stack: Stack, runs: int, kills: int, *, flushes: int = 1, valkey_kills
     made = 0
     for number, victim in enumerate(plan):
         # enqueued all along, so that every kill meets work
-        wanted = min(runs, (number + 4) * runs // (len(plan) + 2))
+        wanted = min(runs, (number + 8) * runs // (len(plan) + 2))
         while made < wanted:
             stack.enqueue("bench.row" if made % 2 else "bench.row_inline", "row")
             made += 1
@@ -81,8 +84,8 @@ def storm(stack: Stack, runs: int, kills: int, *, flushes: int = 1, valkey_kills
         while time.monotonic() < end:
             _restart([*fleet, clock])
             time.sleep(0.02)
-        _strike(stack, victim, fleet, clock, chance)
-        told.kills[victim] = told.kills.get(victim, 0) + 1
+        if _strike(stack, victim, fleet, clock, chance):
+            told.kills[victim] = told.kills.get(victim, 0) + 1
     while made < runs:
         stack.enqueue("bench.row", "row")
         made += 1
@@ -104,7 +107,7 @@ def _restart(fleet: list[_Supervised]) -> None:
             one.process, one.again_at = one.start(), None
 
 
-def _strike(stack: Stack, victim: str, fleet: list[_Supervised], clock: _Supervised, chance: random.Random) -> None:
+def _strike(stack: Stack, victim: str, fleet: list[_Supervised], clock: _Supervised, chance: random.Random) -> bool:
     if victim == "FLUSHALL":
         Redis.from_url(stack.valkey.url).flushall()
     elif victim == "Valkey":
@@ -114,11 +117,28 @@ def _strike(stack: Stack, victim: str, fleet: list[_Supervised], clock: _Supervi
         stack.valkey.preferred_port = stack.valkey.port
         stack.valkey.start()
     else:
-        living = [one for one in ([clock] if victim == "clock" else fleet) if one.process.poll() is None]
-        if living:
-            one = chance.choice(living)
+        one = clock if victim == "clock" else _one_at_work(stack, fleet, chance)
+        if one is not None and one.process.poll() is None:
             stack.kill(one.process, whole_tree=victim == "worker")
             one.again_at = time.monotonic() + chance.uniform(0, 1)
+        else:
+            return False
+    return True
+
+
+def _one_at_work(stack: Stack, fleet: list[_Supervised], chance: random.Random) -> _Supervised | None:
+    """A worker in the middle of a run: a kill while it starts or rests shows little. None when they don't come to work."""
+
+    def at_work() -> list[_Supervised]:
+        _restart(fleet)
+        busy = {pid for (pid,) in stack.sql(_WORKING)}
+        return [one for one in fleet if one.process.pid in busy and one.process.poll() is None]
+
+    with contextlib.suppress(TimeoutError):
+        found = chance.choice(until(at_work, 10))
+        time.sleep(chance.uniform(0, 0.03))
+        return found
+    return None
 
 
 def _settle(stack: Stack, fleet: list[_Supervised], limit_s: float) -> None:
@@ -136,7 +156,7 @@ def _tally(stack: Stack, told: Storm) -> Storm:
     told.lost = told.runs - len(done)
     told.twice = sum(many > 1 for many in done.values())
     told.begun_again = stack.sql(_BEGUN)[0][0]
-    told.most_rescues = stack.sql(_WORST)[0][0] or 0
+    told.most_rescues, told.taken_back = (int(n or 0) for n in stack.sql(_WORST)[0])
     # a run that says it succeeded without its effect, or the other way round, is lost as well
     told.lost = max(told.lost, told.runs - told.states.get("succeeded", 0))
     return told

@@ -10,10 +10,10 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
 
 def test_two_hundred_runs_and_fifteen_kills(capsys):
     with Stack() as stack:
-        told = storm(stack, 200, 15, flushes=1, workers=2, gap_s=0.5, limit_s=200, seed=7)
+        told = storm(stack, 200, 15, flushes=1, workers=2, gap_s=0.3, limit_s=200, seed=7)
         with capsys.disabled():
             print(f"\n{told}")
         assert (told.lost, told.twice) == (0, 0), stack.tail()
         assert told.states == {"succeeded": 200}
-        assert told.killed == 15
-        assert told.begun_again > 0  # the kills did hit runs
+        assert told.killed >= 12
+        assert told.taken_back >= 8  # the kills did hit runs
