@@ -15,7 +15,7 @@ from core.runtime.events import service as events
 from core.runtime.events.models import Priority
 from core.runtime.runs import wake
 from core.runtime.runs.lease import Claim, Released, abandon_attempt, abandon_worker, close_steps, sweep
-from core.runtime.runs.models import Queue, RunState
+from core.runtime.runs.models import ENDED, Queue, RunState
 
 REPUSH_AFTER_S = 5.0
 _AT_ONCE = 32
@@ -80,7 +80,7 @@ def give_back(held: Claim, how: str, *, crashed: bool) -> None:
 def _take_back(statement: Any, *args: Any, **options: Any) -> Sequence[Released]:
     with db.transaction(STAFF) as session:
         released: list[Released] = statement(session, *args, **options)
-        ended = [r.id for r in released if r.state != RunState.QUEUED]
+        ended = [r.id for r in released if r.state in ENDED]
         if ended:
             close_steps(session, ended)
         _tell(session, released)

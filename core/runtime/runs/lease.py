@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.orm import Session
 
 from core.config import get_settings
@@ -20,6 +20,8 @@ from core.runtime.runs.models import Reason
 
 MAX_TAKEN_BACK = 20
 """Take-backs after which a run is set aside although its own process never died: whole workers keep dying around it."""
+
+FREE_TAKE_BACKS = 2
 
 
 class LeaseLost(OpsError):
@@ -189,29 +191,43 @@ def retry_later(session: Session, held: Claim, error: str, wait_s: float | None 
 
 # Taking back counts twice over: `crashes` when the run's own process died under a living worker (the run is the likely
 # cause: max_rescues of them and it is set aside), `rescues` always. A worker that dies as a whole takes its run with it
-# whoever is to blame, so those alone set a run aside only after MAX_TAKEN_BACK.
+# whoever is to blame. The first FREE_TAKE_BACKS of those cost nothing, and the run keeps its place; after that it waits
+# longer each time, so that an unlucky run outlasts a storm, and a run that takes whole workers down does so less and less
+# often, until MAX_TAKEN_BACK of them, more than an hour later, set it aside as well.
 _RELEASE = """
     UPDATE runs SET
-        state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN {poison} THEN 'quarantined' ELSE 'queued' END,
-        reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'by_person' WHEN {poison} THEN 'poison' END,
+        state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN {poison} THEN 'quarantined'
+                     WHEN {rest} THEN 'waiting' ELSE 'queued' END,
+        reason = CASE WHEN cancel_requested_at IS NOT NULL THEN 'by_person' WHEN {poison} THEN 'poison'
+                      WHEN {rest} THEN 'retry' END,
         finished_at = CASE WHEN cancel_requested_at IS NOT NULL OR {poison} THEN clock_timestamp() END,
         error = CASE WHEN cancel_requested_at IS NULL AND {poison} THEN jsonb_build_object(
             'type', 'Poison', 'next_step', 'Look at the worker log, then retry it.', 'trace', '', 'message',
             CASE WHEN crashes + :crashed > :max_crashes
                 THEN 'Its process died ' || (crashes + :crashed) || ' times (' || CAST(:how AS text) || '), so it was set aside.'
                 ELSE 'Its worker died ' || (rescues + 1) || ' times while running it, so it was set aside.' END) ELSE error END,
+        run_after = CASE WHEN {rest} THEN clock_timestamp() + make_interval(secs => least(300, power(2, {innocent} - :free)))
+                         ELSE run_after END,
         rescues = rescues + 1, crashes = crashes + :crashed, lease_token = NULL, lease_until = NULL,
-        pushed_at = clock_timestamp()
+        pushed_at = CASE WHEN NOT {rest} THEN clock_timestamp() END
     WHERE state = 'running' AND {which}
     RETURNING id, org_id, name, state, attempts, queue, timeout_s
 """
+_INNOCENT = "(rescues + 1 - crashes - :crashed)"
 _POISON = "(crashes + :crashed > :max_crashes OR rescues + 1 > :max_taken_back)"
 # NO KEY: a frozen attempt in the middle of a step that wrote rows about its run must not keep the run from being taken back
 _EXPIRED = """id IN (SELECT id FROM runs WHERE state = 'running' AND lease_until < clock_timestamp()
     LIMIT 500 FOR NO KEY UPDATE SKIP LOCKED)"""
-_SWEEP = text(_RELEASE.format(poison=_POISON, which=_EXPIRED))
-_ABANDON = text(_RELEASE.format(poison=_POISON, which="worker = :worker"))
-_ABANDON_ONE = text(_RELEASE.format(poison=_POISON, which="id = :id AND lease_token = :token"))
+_REST = f"(:crashed = 0 AND {_INNOCENT} > :free)"
+
+
+def _releasing(which: str) -> TextClause:
+    return text(_RELEASE.format(poison=_POISON, rest=_REST, innocent=_INNOCENT, which=which))
+
+
+_SWEEP = _releasing(_EXPIRED)
+_ABANDON = _releasing("worker = :worker")
+_ABANDON_ONE = _releasing("id = :id AND lease_token = :token")
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +243,8 @@ class Released:
     timeout_s: int
 
 
-def _release(session: Session, statement: Any, crashed: bool = False, how: str = "", **which: Any) -> list[Released]:
-    limits = {"max_crashes": get_settings().max_rescues, "max_taken_back": MAX_TAKEN_BACK}
+def _release(session: Session, statement: TextClause, crashed: bool = False, how: str = "", **which: Any) -> list[Released]:
+    limits = {"max_crashes": get_settings().max_rescues, "max_taken_back": MAX_TAKEN_BACK, "free": FREE_TAKE_BACKS}
     params = {**limits, "crashed": int(crashed), "how": how, **which}
     return [Released(*r) for r in session.execute(statement, params)]
 

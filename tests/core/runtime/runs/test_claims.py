@@ -223,17 +223,35 @@ def test_three_crashes_are_borne_and_the_fourth_sets_the_run_aside_with_one_even
 
 def test_deaths_of_whole_workers_are_not_held_against_a_run_for_long(db):
     run_id = enqueue()[0]
-    for n in range(lease.MAX_TAKEN_BACK):
+    waits = []
+    for _ in range(lease.MAX_TAKEN_BACK):
         claim(run_id)
         silence(run_id)
         assert dispatch.rescue() == 1
-        assert get(run_id).state == "queued", n
+        state, wait_s = sql("SELECT state, extract(epoch FROM run_after - clock_timestamp()) FROM runs")[0]
+        waits.append(round(max(wait_s, 0)) if state == "waiting" else state)
+        sql("UPDATE runs SET run_after = clock_timestamp()")
+    assert waits[:6] == ["queued", "queued", 2, 4, 8, 16]
+    assert max(waits[2:]) == 300
+    assert sum(waits[2:]) > 3600
     claim(run_id)
     silence(run_id)
     dispatch.rescue()
     run = get(run_id)
     assert (run.state, run.crashes) == ("quarantined", 0)
     assert run.error["message"].startswith("Its worker died 21 times")
+
+
+def test_a_run_that_rests_is_pushed_when_its_rest_is_over(db):
+    run_id = enqueue()[0]
+    for _ in range(3):
+        claim(run_id)
+        silence(run_id)
+        dispatch.rescue()
+    assert get(run_id).state == "waiting"
+    assert dispatch.dispatch() == 0
+    sql("UPDATE runs SET run_after = clock_timestamp()")
+    assert dispatch.dispatch() == 1
 
 
 def test_a_run_that_was_to_be_cancelled_is_cancelled_when_its_worker_dies(db):
