@@ -193,7 +193,7 @@ def retry_later(session: Session, held: Claim, error: str, wait_s: float | None 
 # cause: max_rescues of them and it is set aside), `rescues` always. A worker that dies as a whole takes its run with it
 # whoever is to blame. The first FREE_TAKE_BACKS of those cost nothing, and the run keeps its place; after that it waits
 # longer each time, so that an unlucky run outlasts a storm, and a run that takes whole workers down does so less and less
-# often, until MAX_TAKEN_BACK of them, more than an hour later, set it aside as well.
+# often, until MAX_TAKEN_BACK of them, most of an hour later, set it aside as well.
 _RELEASE = """
     UPDATE runs SET
         state = CASE WHEN cancel_requested_at IS NOT NULL THEN 'cancelled' WHEN {poison} THEN 'quarantined'

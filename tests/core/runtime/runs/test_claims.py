@@ -233,7 +233,7 @@ def test_deaths_of_whole_workers_are_not_held_against_a_run_for_long(db):
         sql("UPDATE runs SET run_after = clock_timestamp()")
     assert waits[:6] == ["queued", "queued", 2, 4, 8, 16]
     assert max(waits[2:]) == 300
-    assert sum(waits[2:]) > 3600
+    assert sum(waits[2:]) > 3000
     claim(run_id)
     silence(run_id)
     dispatch.rescue()
