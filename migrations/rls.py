@@ -11,18 +11,18 @@ _SEES = (
 )
 
 
-def protect(table: str, column: str = "org_id") -> None:
-    """Force the tenant policy on `table` and let the app's role use it."""
+def protect(table: str, column: str = "org_id", *, append_only: bool = False) -> None:
+    """Force the tenant policy on `table` and let the app's role use it; only add and read when it is `append_only`."""
     sees = _SEES.format(column=column)
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
     op.execute(f"CREATE POLICY tenant ON {table} USING ({sees}) WITH CHECK ({sees})")
-    grant(table)
+    grant(table, "SELECT, INSERT" if append_only else "SELECT, INSERT, UPDATE, DELETE")
 
 
-def grant(table: str) -> None:
+def grant(table: str, rights: str = "SELECT, INSERT, UPDATE, DELETE") -> None:
     """Let the app's role read and write `table`."""
-    op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {APP_ROLE}")
+    op.execute(f"GRANT {rights} ON {table} TO {APP_ROLE}")
 
 
 def ensure_app_role() -> None:

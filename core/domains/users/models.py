@@ -26,7 +26,11 @@ class User(Base):
     """A person who may sign in. No password yet means: by one-time link only."""
 
     __tablename__ = "users"
-    __table_args__ = (one_of("role", Role), UniqueConstraint("email", name="users_email"))
+    __table_args__ = (
+        one_of("role", Role),
+        UniqueConstraint("email", name="users_email"),
+        UniqueConstraint("slack_user_id", name="users_slack"),
+    )
 
     id: Mapped[Id]
     org_id: Mapped[OrgId]
@@ -36,6 +40,8 @@ class User(Base):
     role: Mapped[str]
     password_hash: Mapped[str | None]
     """argon2id."""
+    slack_user_id: Mapped[str | None]
+    """Whose clicks on Slack's buttons are this person's."""
     disabled_at: Mapped[Instant | None]
     last_seen_at: Mapped[Instant | None]
     created_at: Mapped[CreatedAt]
@@ -102,3 +108,14 @@ class ApiKey(Base):
     last_used_at: Mapped[Instant | None]
     revoked_at: Mapped[Instant | None]
     demo: Mapped[Demo]
+
+
+class SignedRequest(Base):
+    """A signed request from outside that was taken once: a replay finds its row. Not a tenant table."""
+
+    __tablename__ = "signed_requests"
+    __table_args__ = (Index("signed_requests_by_time", "at"),)
+
+    source: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    at: Mapped[CreatedAt]
