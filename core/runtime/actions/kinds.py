@@ -145,7 +145,10 @@ class ActionKind:
     protected: tuple[str, ...] = ()
     owner_role: str = "admin"
     """Whose approval it needs; an admin may always."""
-    expires_in: timedelta = timedelta(days=3)
+    decide_in: timedelta = timedelta(days=3)
+    """After this an undecided one is dismissed."""
+    expires_in: timedelta = timedelta(days=7)
+    """After this an approved one is no longer sent."""
 
     @property
     def reversible(self) -> bool:

@@ -78,6 +78,7 @@ class Action(Base):
         Index("actions_expiring", "expires_at", postgresql_where=text("state IN ('awaiting_approval', 'approved', 'deferred')")),
         Index("actions_by_kind", "kind", text("id DESC")),
         Index("actions_by_run", "run_id"),
+        Index("actions_under_way", "execute_run_id", postgresql_where=text("state IN ('approved', 'executing', 'deferred')")),
         Index("actions_by_undo", "undo_of", postgresql_where=text("undo_of IS NOT NULL")),
         Index("actions_by_created", text("created_at DESC")),
     )
@@ -123,6 +124,8 @@ class Action(Base):
     requested_by_kind: Mapped[str]
     requested_by_id: Mapped[int | None] = mapped_column(BigInteger)
     run_id: Mapped[int | None] = mapped_column(BigInteger, ForeignKey("runs.id", ondelete="SET NULL"))
+    execute_run_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The run that carries it out."""
     facts: Mapped[JsonList]
     """What it rests on: [{"key", "label", "shown", "value", "section"}] out of the run's fact sheet."""
     stale: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
@@ -136,6 +139,7 @@ class Action(Base):
     reminded_at: Mapped[Instant | None]
     expires_at: Mapped[Instant]
     deferred_until: Mapped[Instant | None]
+    """When it goes on; null while deferred means that a kill switch holds it."""
     outcome: Mapped[str | None]
     mode: Mapped[str | None]
     """How it was carried out: live or dry_run."""
