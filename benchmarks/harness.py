@@ -100,7 +100,9 @@ class Stack:
         get_settings.cache_clear()
         from benchmarks import work
         from core import registry
+        from core.kit import crypto
 
+        crypto.create_keys()
         registry.load()
         work.register()
         return self

@@ -27,6 +27,7 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("DATABASE_ADMIN_URL", "OPS_DATABASE_ADMIN_URL")
     )
     redis_url: str | None = Field(default=None, validation_alias=AliasChoices("REDIS_URL", "OPS_REDIS_URL"))
+    secret_keys: SecretStr | None = None
 
     postgres_port: int | None = None
     valkey_port: int | None = None
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     web_port: int = 8501
     gateway_port: int = 8600
     public_url: str | None = None
+    gateway_url: str | None = None
     time_zone: str = "America/Chicago"
     currency: str = "USD"
     log_level: str = "INFO"
