@@ -55,6 +55,10 @@ class Settings(BaseSettings):
     clock_tick_s: float = 0.5
     max_rescues: int = 3
 
+    # effects: how long what was on its way at a crash may still arrive, and the first pause before an unclear one is looked at
+    effect_settle_s: float = 5.0
+    effect_retry_s: float = 2.0
+
     # the model
     anthropic_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("ANTHROPIC_API_KEY", "OPS_ANTHROPIC_API_KEY")
@@ -67,7 +71,9 @@ class Settings(BaseSettings):
     model_backoff_s: float = 1.0
     run_budget_usd: float = 1.0
     run_budget_tokens: int = 50_000
+    run_budget_calls: int = 40
     day_budget_usd: float = 20.0
+    org_day_budget_usd: float = 10.0
 
     # vendors: each base URL is a setting so that a local stand-in can play the vendor
     pipedrive_api_token: SecretStr | None = Field(

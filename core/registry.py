@@ -6,6 +6,8 @@ from importlib import import_module
 ROOMS: tuple[str, ...] = (
     "core.runtime.runs.probes",
     "core.runtime.agents.jobs",
+    "core.domains.users.directory",
+    "core.runtime.actions.jobs",
     "core.domains.company.facts",
     "core.domains.company.jobs",
     "core.domains.crm.facts",

@@ -1,4 +1,4 @@
-"""The clock: turns due slots into runs, pushes what was not pushed, takes back what dead workers held, watches the watchdog.
+"""The clock: due slots become runs, what was not pushed is pushed, what dead workers held is taken back, actions expire.
 
 Any number of clocks may run at once. Everything it does is in the database, so it may end anywhere.
 """
@@ -10,6 +10,7 @@ from core import registry
 from core.config import get_settings
 from core.kit import db, log
 from core.kit.db import STAFF
+from core.runtime.actions import sweep as actions
 from core.runtime.runs import dispatch, heartbeats
 from core.runtime.schedules import service as schedules
 from core.runtime.schedules.watch import WatchdogWatch
@@ -18,6 +19,7 @@ from worker.steady import Steady, end_at_once_on_signals
 DATABASE = "database"
 BEAT_S = 2.0
 WATCH_S = 5.0
+ACTIONS_S = 2.0
 FORGOTTEN_AFTER_S = 86_400.0
 MAX_PAUSE_S = 5.0
 
@@ -30,7 +32,7 @@ class Clock:
     def __init__(self) -> None:
         self.steady = Steady()
         self._started = time.monotonic()
-        self._beat_at = self._watch_at = 0.0
+        self._beat_at = self._watch_at = self._actions_at = 0.0
         self._synced = False
         self._watchdog = WatchdogWatch()
         self._pause_s = 0.0
@@ -55,6 +57,8 @@ class Clock:
             parts.insert(0, ("built-in schedules", self._sync))
         if time.monotonic() >= self._watch_at:
             parts.append(("watchdog", self._watch))
+        if time.monotonic() >= self._actions_at:
+            parts.append(("actions", self._actions))
         for name, work in parts:
             self.steady.call(name, work, away=DATABASE)
             if DATABASE in self.steady.failing:
@@ -84,6 +88,10 @@ class Clock:
             self._watchdog.check(session, time.monotonic() - self._started)
             heartbeats.forget_older_than(session, FORGOTTEN_AFTER_S)
         self._watch_at = time.monotonic() + WATCH_S
+
+    def _actions(self) -> None:
+        actions.sweep()
+        self._actions_at = time.monotonic() + ACTIONS_S
 
 
 def main() -> None:

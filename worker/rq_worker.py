@@ -27,6 +27,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.config import get_settings
 from core.errors import OpsError, Unavailable
 from core.kit import log, redis
+from core.kit.crashpoints import crashpoint
 from core.runtime.runs import dispatch, execute, outcome, wake
 from core.runtime.runs.lease import Claim, LeaseLost
 from core.runtime.runs.line import Line
@@ -236,6 +237,7 @@ class LedgerWorker(Worker):
                 self._insist(lambda: dispatch.give_back(held, "its worker was stopped", crashed=False))
         elif ended.state == RunState.SUCCEEDED and self._stop_at is None:
             ours, following = self._insist(lambda: self.line.finish_and_claim(held, ended)) or (True, None)
+            crashpoint("run.after_ack")
             if not ours:
                 logger.warning("lease_lost", run_id=held.id, run=held.name)
             return following

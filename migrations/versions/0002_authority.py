@@ -271,6 +271,7 @@ def upgrade() -> None:
     sa.Column('requested_by_kind', sa.String(), nullable=False),
     sa.Column('requested_by_id', sa.BigInteger(), nullable=True),
     sa.Column('run_id', sa.BigInteger(), nullable=True),
+    sa.Column('execute_run_id', sa.BigInteger(), nullable=True),
     sa.Column('facts', postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'"), nullable=False),
     sa.Column('stale', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('approvals_needed', sa.Integer(), server_default=sa.text('1'), nullable=False),
@@ -303,6 +304,7 @@ def upgrade() -> None:
     )
     op.create_index('actions_by_created', 'actions', [sa.literal_column('created_at DESC')], unique=False)
     op.create_index('actions_by_kind', 'actions', ['kind', sa.literal_column('id DESC')], unique=False)
+    op.create_index('actions_under_way', 'actions', ['execute_run_id'], unique=False, postgresql_where=sa.text("state IN ('approved', 'executing', 'deferred')"))
     op.create_index('actions_by_run', 'actions', ['run_id'], unique=False)
     op.create_index('actions_by_state', 'actions', ['state', sa.literal_column('id DESC')], unique=False)
     op.create_index('actions_by_undo', 'actions', ['undo_of'], unique=False, postgresql_where=sa.text('undo_of IS NOT NULL'))
@@ -455,6 +457,7 @@ def downgrade() -> None:
     op.drop_index('actions_expiring', table_name='actions', postgresql_where=sa.text("state IN ('awaiting_approval', 'approved', 'deferred')"))
     op.drop_index('actions_by_undo', table_name='actions', postgresql_where=sa.text('undo_of IS NOT NULL'))
     op.drop_index('actions_by_state', table_name='actions')
+    op.drop_index('actions_under_way', table_name='actions', postgresql_where=sa.text("state IN ('approved', 'executing', 'deferred')"))
     op.drop_index('actions_by_run', table_name='actions')
     op.drop_index('actions_by_kind', table_name='actions')
     op.drop_index('actions_by_created', table_name='actions')

@@ -1,0 +1,170 @@
+"""Carrying an action out exactly once: intent, send, record; and after a crash, look up before anything is sent again.
+
+`first_sent_at` is set in the transaction that commits the intent, before the first byte leaves: an effect that has it may have
+happened, one without it certainly has not. Everything is done under the fencing token of the run that carries it out.
+"""
+
+from datetime import timedelta
+from typing import Any, NoReturn
+
+from core.config import get_settings
+from core.errors import Conflict, RateLimited
+from core.kit import clock, db, log
+from core.kit.crashpoints import crashpoint, register
+from core.kit.db import STAFF
+from core.runtime.actions import gate, kinds, ledger
+from core.runtime.actions.kinds import Account, ActionKind, Receipt, Refused, Unclear
+from core.runtime.actions.ledger import Begun
+from core.runtime.runs.context import RunContext
+
+register(
+    "action.after_claim",
+    "action.after_intent_committed",
+    "action.after_send_before_record",
+    "action.after_record_before_ack",
+    "run.after_ack",
+)
+
+MAX_UNCLEAR = 5
+"""After so many calls without a usable answer a person is asked what happened."""
+MAX_REFUSED = 8
+"""A vendor that is busy is asked so often."""
+
+logger = log.get(__name__)
+
+
+def perform(ctx: RunContext) -> dict[str, Any]:
+    """Handler of `action.execute`. Returns {"action_id", "state"}; the action's own page tells the rest."""
+    action_id = int(ctx.payload["action_id"])
+    crashpoint("action.after_claim")
+    with ctx.transaction() as session:
+        begun = gate.begin(session, ctx.run_id, action_id)
+    if not isinstance(begun, Begun):
+        return {"action_id": action_id, "state": begun}
+    crashpoint("action.after_intent_committed")
+    try:
+        state = _carry_out(ctx, begun)
+    except Ended as ended:
+        state = ended.state
+    crashpoint("action.after_record_before_ack")
+    return {"action_id": action_id, "state": state}
+
+
+def _carry_out(ctx: RunContext, begun: Begun) -> str:
+    kind = kinds.get(begun.kind)
+    if begun.dry_run:
+        return _record(ctx, begun, Receipt())
+    with ctx.transaction() as session:
+        account = ledger.open_account(session, begun, ctx.run_id)
+    if account is None:
+        return _refused(ctx, begun, Refused("Its connection was removed.", "Connect it again, then propose it anew."))
+    absent = False
+    if begun.resumed and (kind.look_up is not None or not _key_holds(kind, begun)):
+        found = _look_up(ctx, kind, begun, account)
+        if found is not None:
+            return _record(ctx, begun, found)
+        absent = True
+    if begun.stop is not None:
+        return _stopped(ctx, begun, begun.stop, absent)
+    return _send(ctx, kind, begun, account)
+
+
+def _key_holds(kind: ActionKind, begun: Begun) -> bool:
+    """Whether the vendor would take a repeated send for the first one. A margin, since its clock is not ours."""
+    window = kind.key_valid_for.get(begun.vendor or "")
+    return window is not None and clock.now() - begun.first_sent_at < window * 0.9
+
+
+def _look_up(ctx: RunContext, kind: ActionKind, begun: Begun, account: Account) -> Receipt | None:
+    """The receipt of an earlier attempt's effect; None when it certainly did not happen. Raises to come back later."""
+    look_up = kind.look_up
+    if look_up is None:
+        _unknown(ctx, begun, "No answer came, and it can't be looked up there.")
+    settle = timedelta(seconds=get_settings().effect_settle_s)
+    young = settle - (clock.now() - begun.first_sent_at)
+    if young > timedelta():
+        # what was on its way when the process died may still arrive
+        raise RateLimited(
+            "It may still be on its way.", "It is looked up in a moment.", retry_after_s=young.total_seconds() + 0.1
+        )
+    call_id = _new_call(ctx, begun, "look-up")
+    try:
+        found = look_up(begun.outgoing, account)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong, nothing is known
+        _end_call(ctx, call_id, "unclear", error)
+        _unclear(ctx, begun, error)
+    _end_call(ctx, call_id, "found" if found else "absent")
+    return found
+
+
+def _send(ctx: RunContext, kind: ActionKind, begun: Begun, account: Account) -> str:
+    call_id = begun.call_id if begun.call_id is not None else _new_call(ctx, begun, "send")
+    send = kind.send
+    if send is None:
+        raise Conflict(f"A {kind.word} is not sent.", "This is a fault of the program.")
+    ctx.check()
+    try:
+        receipt = send(begun.outgoing, account)
+    except Refused as error:
+        _end_call(ctx, call_id, "refused", error)
+        return _refused(ctx, begun, error)
+    except Exception as error:  # noqa: BLE001 - anything else may have happened
+        _end_call(ctx, call_id, "unclear", error)
+        if kind.look_up is None and not _key_holds(kind, begun):
+            _unknown(ctx, begun, "No answer came, and it can't be looked up there.")
+        _unclear(ctx, begun, error)
+    crashpoint("action.after_send_before_record")
+    return _record(ctx, begun, receipt, call_id)
+
+
+def _new_call(ctx: RunContext, begun: Begun, what: str) -> int:
+    with ctx.transaction() as session:
+        return ledger.new_call(session, begun, what)
+
+
+def _end_call(ctx: RunContext, call_id: int, outcome: str, error: Exception | None = None) -> None:
+    # not fenced: what a call led to is so, whoever holds the run by now
+    with db.transaction(STAFF) as session:
+        ledger.end_call(session, call_id, outcome, error)
+
+
+def _record(ctx: RunContext, begun: Begun, receipt: Receipt, call_id: int | None = None) -> str:
+    with ctx.transaction() as session:
+        return ledger.record_done(session, begun.action_id, receipt, call_id, ctx.run_id)
+
+
+def _refused(ctx: RunContext, begun: Begun, error: Refused) -> str:
+    with ctx.transaction() as session:
+        return ledger.record_refused(session, begun.action_id, error, MAX_REFUSED)
+
+
+def _stopped(ctx: RunContext, begun: Begun, stop: ledger.Stop, absent: bool) -> str:
+    """An earlier attempt may have sent it, and now it may not be sent. Without a look-up a person must say what happened."""
+    if not absent and not stop.held:
+        _unknown(ctx, begun, f"No answer came, and it may not be sent again. {stop.reason}")
+    with ctx.transaction() as session:
+        return ledger.stop(session, begun.action_id, stop, absent=absent)
+
+
+class Ended(Exception):
+    """The action has its end, there is nothing more to do for this run."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
+
+
+def _unknown(ctx: RunContext, begun: Begun, why: str) -> NoReturn:
+    with ctx.transaction() as session:
+        state = ledger.record_unknown(session, begun.action_id, why)
+    raise Ended(state)
+
+
+def _unclear(ctx: RunContext, begun: Begun, error: Exception) -> NoReturn:
+    """No usable answer: come back, look it up or send it with the same key; after MAX_UNCLEAR a person is asked."""
+    if begun.unclear + 1 >= MAX_UNCLEAR:
+        _unknown(ctx, begun, f"After {MAX_UNCLEAR} tries it is still unclear whether it happened.")
+    wait_s = get_settings().effect_retry_s * 2**begun.unclear
+    said = str(error) if isinstance(error, Unclear) else f"The call ended with an unexpected {type(error).__name__}."
+    logger.warning("effect_unclear", run_id=ctx.run_id, action_id=begun.action_id, error=type(error).__name__)
+    raise RateLimited(f"It is not clear yet whether it happened. {said}", "It is looked up again.", retry_after_s=wait_s)

@@ -1,0 +1,166 @@
+"""The gate: the one transaction in which an approved action is looked at a last time and its intent is written down."""
+
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from core.kit import clock
+from core.kit.actor import SYSTEM
+from core.runtime.actions import kinds, ledger, proposing, telling
+from core.runtime.actions.binding import binding, digest
+from core.runtime.actions.kinds import INSIDE, NO_ACCOUNT, Account
+from core.runtime.actions.ledger import Begun, Stop
+from core.runtime.actions.models import Action, ActionDecision, ActionState, Decided, Effect, EffectCall, EffectState, Outcome
+from core.runtime.policies.models import Stage, Verdict
+
+GOES_ON = (ActionState.APPROVED, ActionState.DEFERRED, ActionState.EXECUTING)
+KILL_SWITCH = "kill_switch"
+
+
+def begin(session: Session, run_id: int, action_id: int) -> Any:
+    """Let it through or not. Returns a `Begun` whose intent commits with the caller's transaction, or the state it has now."""
+    action = proposing.get_locked(session, action_id)
+    if action.state not in GOES_ON:
+        return action.state
+    effect = session.execute(select(Effect).where(Effect.action_id == action.id).with_for_update()).scalar_one_or_none()
+    if effect is not None and effect.first_sent_at is not None:
+        return _resumed(session, action, effect)
+    stopped = _still_bound(session, action)
+    if stopped is not None:
+        return stopped
+    kind = kinds.get(action.kind)
+    account = proposing.account_for(session, action.org_id, kind)
+    if proposing.account_label(kind, account) != action.account:
+        return _other_account(session, action)
+    said = _judged(session, action)
+    if said is None:
+        return action.state
+    dry_run = said.dry_run or action.demo or action.account == NO_ACCOUNT
+    return _intend(session, action, effect, account, dry_run and kind.inside is None, run_id)
+
+
+def _still_bound(session: Session, action: Action) -> str | None:
+    """None while the approval holds; else the state the action has now."""
+    now = clock.now()
+    if action.expires_at <= now:
+        action.state, action.outcome, action.finished_at = ActionState.DISMISSED, Outcome.EXPIRED, now
+        telling.event(session, action, "expired", f"Too late, so it is not sent: {action.title}.")
+        telling.seal(session, action, "action.expired", SYSTEM)
+        return action.state
+    bound = binding(action)
+    if action.approved_sha256 == bound and action.payload_sha256 == bound and _people_agree(session, action):
+        return None
+    proposing.deny(session, action, "It was changed after it was approved, so the approval no longer holds.")
+    return action.state
+
+
+def _people_agree(session: Session, action: Action) -> bool:
+    """When people approved it, they approved exactly this: their own record of the hash says so."""
+    if action.decided_by == proposing.BY_POLICY:
+        return True
+    said = session.execute(
+        select(func.count(func.distinct(func.coalesce(ActionDecision.user_id, 0)))).where(
+            ActionDecision.action_id == action.id,
+            ActionDecision.decision == Decided.APPROVE,
+            ActionDecision.payload_sha256 == action.payload_sha256,
+        )
+    ).scalar_one()
+    return said >= action.approvals_needed
+
+
+def _other_account(session: Session, action: Action) -> str:
+    """The account changed since: it is rendered for the new one, and what was approved by people is asked again."""
+    by_people = action.decided_by != proposing.BY_POLICY
+    proposing.render_again(session, action)
+    session.flush()
+    telling.event(session, action, "edited", f"Its connection changed, so it was rendered anew: {action.title}.")
+    if by_people:
+        proposing.await_approval(session, action, "Its connection changed since it was approved.", action.approvals_needed, None)
+        session.flush()
+    else:
+        proposing.judge(session, action, Stage.PROPOSE)
+    return action.state
+
+
+def _judged(session: Session, action: Action) -> Any:
+    """The last word of the policies, under their locks. None when it may not be done now; the action says why."""
+    from core.runtime.policies import engine
+
+    said = engine.judge(session, action, Stage.SEND, lock=True)
+    if said.verdict == Verdict.ALLOW:
+        return said
+    if said.verdict == Verdict.DENY and _held(said):
+        proposing.defer(session, action, None, said.reason)
+    elif said.verdict == Verdict.DENY:
+        proposing.deny(session, action, said.reason)
+    elif said.verdict == Verdict.DEFER:
+        proposing.defer(session, action, said.until, said.reason)
+    else:
+        proposing.await_approval(session, action, said.reason, said.approvals, said.owner_role)
+    session.flush()
+    return None
+
+
+def _held(said: Any) -> bool:
+    """Whether nothing but a kill switch stands against it: then it is held, not denied."""
+    return all(key == KILL_SWITCH for key, one in said.said if one.verdict == Verdict.DENY)
+
+
+def _intend(
+    session: Session, action: Action, effect: Effect | None, account: Account | None, dry_run: bool, run_id: int
+) -> Any:  # fmt: skip
+    now = clock.now()
+    action.state, action.deferred_until, action.error = ActionState.EXECUTING, None, None
+    if effect is None:
+        effect = Effect(
+            org_id=action.org_id, action_id=action.id, effect_key=action.effect_key, kind=action.kind, demo=action.demo,
+            audience=action.audience, recipients=action.recipients, cost_minor=action.cost_minor, currency=action.currency,
+            wire_sha256=digest(action.wire), receipt={},
+        )  # fmt: skip
+        session.add(effect)
+    effect.state, effect.intent_at, effect.first_sent_at, effect.run_id = EffectState.INTENT, now, now, run_id
+    effect.vendor, effect.connection_id = (account.vendor, account.id) if account else (None, None)
+    effect.dry_run = dry_run
+    session.flush()
+    if action.account == INSIDE:
+        return _inside(session, action, run_id)
+    begun = _begun(action, effect, call_id=None, resumed=False, unclear=0, stop=None)
+    if dry_run:
+        return begun
+    return _begun(action, effect, call_id=ledger.new_call(session, begun, "send"), resumed=False, unclear=0, stop=None)
+
+
+def _inside(session: Session, action: Action, run_id: int) -> str:
+    """Our own database: done and recorded in this one transaction."""
+    do = kinds.get(action.kind).inside
+    if do is None:
+        raise ValueError(f"{action.kind} is not done inside")
+    receipt = do(session, action)
+    return ledger.record_done(session, action.id, receipt, None, run_id)
+
+
+def _resumed(session: Session, action: Action, effect: Effect) -> Any:
+    """An earlier attempt may have sent it. Looking it up is always allowed; sending again only while nothing stops it."""
+    calls = session.execute(
+        select(func.count()).where(EffectCall.effect_id == effect.id, EffectCall.outcome == "unclear")
+    ).scalar_one()
+    action.state = ActionState.EXECUTING
+    session.flush()
+    return _begun(action, effect, call_id=None, resumed=True, unclear=calls, stop=_stop(session, action))
+
+
+def _stop(session: Session, action: Action) -> Stop | None:
+    from core.runtime.policies import engine
+
+    said = engine.judge(session, action, Stage.SEND)
+    return None if said.verdict == Verdict.ALLOW else Stop(said.reason, said.verdict != Verdict.DENY or _held(said))
+
+
+def _begun(action: Action, effect: Effect, *, call_id: int | None, resumed: bool, unclear: int, stop: Stop | None) -> Begun:
+    if effect.first_sent_at is None:
+        raise ValueError("an effect under way has first_sent_at")
+    return Begun(
+        action.id, effect.id, call_id, action.org_id, action.kind, effect.vendor, effect.connection_id, action.wire,
+        action.effect_key, effect.first_sent_at, effect.dry_run, resumed, unclear, stop,
+    )  # fmt: skip

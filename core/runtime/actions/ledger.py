@@ -1,0 +1,173 @@
+"""Writing the effect ledger: calls, and how effects ended. Each in the caller's transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from core.config import get_settings
+from core.errors import NotFound, OpsError
+from core.kit import clock
+from core.kit.actor import Actor
+from core.runtime.actions import kinds, proposing, telling
+from core.runtime.actions.kinds import Account, Outgoing, Receipt, Refused
+from core.runtime.actions.models import Action, ActionState, Effect, EffectCall, EffectState
+
+_OURS = Actor("Effects")
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Why an effect may not be sent now. `held`: only a kill switch stands against it, so it goes on later."""
+
+    reason: str
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """An effect whose intent is committed. `resumed`: an earlier attempt may have sent it.
+
+    `stop` says why it may not be sent now; `unclear` is how many calls for it ended without a usable answer.
+    """
+
+    action_id: int
+    effect_id: int
+    call_id: int | None
+    org_id: UUID
+    kind: str
+    vendor: str | None
+    connection_id: int | None
+    wire: bytes
+    effect_key: UUID
+    first_sent_at: datetime
+    dry_run: bool
+    resumed: bool
+    unclear: int
+    stop: Stop | None = None
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """What is sent."""
+        return Outgoing(self.wire, self.effect_key, self.org_id, self.first_sent_at if self.resumed else None)
+
+
+def open_account(session: Session, begun: Begun, run_id: int) -> Account | None:
+    """The account that carries it out, with its secret; None when it is gone."""
+    from core.runtime.connections import service as connections
+
+    if begun.connection_id is None:
+        return None
+    try:
+        return connections.open_account(session, begun.connection_id, f"action {begun.action_id}", run_id)
+    except NotFound:
+        return None
+
+
+def new_call(session: Session, begun: Begun, what: str) -> int:
+    """Write down that a vendor is about to be called. Returns the call's id."""
+    values = {"org_id": begun.org_id, "effect_id": begun.effect_id, "vendor": begun.vendor, "what": what}
+    return session.execute(insert(EffectCall).values(values).returning(EffectCall.id)).scalar_one()
+
+
+def end_call(session: Session, call_id: int, outcome: str, error: Exception | None = None) -> None:
+    """Write down what a call led to."""
+    detail = str(error)[:500] if isinstance(error, OpsError) else type(error).__name__ if error else None
+    took = func.extract("epoch", func.clock_timestamp() - EffectCall.at) * 1000
+    session.execute(
+        update(EffectCall)
+        .where(EffectCall.id == call_id)
+        .values(outcome=outcome, status=getattr(error, "status", None), detail=detail, duration_ms=took)
+    )
+
+
+def _both(session: Session, action_id: int) -> tuple[Action, Effect]:
+    action = proposing.get_locked(session, action_id)
+    return action, session.execute(select(Effect).where(Effect.action_id == action_id).with_for_update()).scalar_one()
+
+
+def record_done(session: Session, action_id: int, receipt: Receipt, call_id: int | None, run_id: int) -> str:
+    """It happened (or would have, in a dry run)."""
+    action, effect = _both(session, action_id)
+    if call_id is not None:
+        end_call(session, call_id, "applied")
+    now = clock.now()
+    effect.state, effect.finished_at = EffectState.DONE, now
+    effect.external_ref, effect.external_url, effect.receipt = receipt.ref, receipt.url, dict(receipt.data)
+    action.state, action.finished_at, action.error = ActionState.DONE, now, None
+    action.external_ref, action.external_url = receipt.ref, receipt.url
+    action.mode = "dry_run" if effect.dry_run else "live"
+    if action.undo_of is not None:
+        _undone(session, action.undo_of)
+    said = f"Dry run, nothing was sent: {action.title}." if effect.dry_run else f"Done: {action.title}."
+    telling.event(session, action, "done", said, cause_run_id=run_id, payload={"mode": action.mode, "url": receipt.url})
+    telling.seal(session, action, "effect.done", _OURS, {"mode": action.mode, "ref": receipt.ref, "wire": effect.wire_sha256})
+    return action.state
+
+
+def _undone(session: Session, action_id: int) -> None:
+    first = proposing.get_locked(session, action_id)
+    first.state = ActionState.UNDONE
+    telling.event(session, first, "undone", f"Undone: {first.title}.")
+
+
+def record_refused(session: Session, action_id: int, error: Refused, most: int) -> str:
+    """The vendor said no: nothing happened. It is tried again later when that can help."""
+    action, effect = _both(session, action_id)
+    refused = session.execute(
+        select(func.count()).where(EffectCall.effect_id == effect.id, EffectCall.outcome == "refused")
+    ).scalar_one()
+    if error.retryable and refused < most:
+        effect.first_sent_at = None  # certainly not sent: every policy is asked again
+        pause = error.retry_after_s if error.retry_after_s is not None else get_settings().effect_retry_s * 2 ** min(refused, 8)
+        proposing.defer(session, action, clock.now() + timedelta(seconds=max(0.05, pause)), str(error))
+        return action.state
+    return _failed(session, action, effect, error.message, error.next_step)
+
+
+def _failed(session: Session, action: Action, effect: Effect | None, message: str, next_step: str) -> str:
+    now = clock.now()
+    if effect is not None:
+        effect.state, effect.finished_at = EffectState.FAILED, now
+    action.state, action.finished_at = ActionState.FAILED, now
+    action.error = {"message": message, "next_step": next_step or "Propose it again when that is mended."}
+    telling.event(session, action, "failed", f"Failed: {action.title}. {message}")
+    telling.notify("action_failed", session, action)
+    telling.seal(session, action, "effect.failed", _OURS, {"reason": message})
+    return action.state
+
+
+def record_unknown(session: Session, action_id: int, why: str) -> str:
+    """Nobody can tell whether it happened: a person must."""
+    action, effect = _both(session, action_id)
+    effect.state = EffectState.UNKNOWN
+    action.state = ActionState.UNKNOWN
+    action.error = {"message": why, "next_step": f"Look at the {kinds.get(action.kind).word} there, then say here what happened."}
+    telling.event(session, action, "unknown", f"Unknown whether it happened: {action.title}. {why}")
+    telling.notify("effect_unknown", session, action)
+    telling.seal(session, action, "effect.unknown", _OURS, {"reason": why})
+    return action.state
+
+
+def stop(session: Session, action_id: int, why: Stop, *, absent: bool) -> str:
+    """It may not be sent now. `absent`: it is known that no earlier attempt did; else that stays to be found out."""
+    action, effect = _both(session, action_id)
+    if absent:
+        effect.first_sent_at = None
+    if why.held:
+        proposing.defer(session, action, None, why.reason)
+    else:
+        effect.state = EffectState.FAILED
+        proposing.deny(session, action, why.reason)
+    return action.state
+
+
+def abandoned(session: Session, action_id: int) -> str:
+    """The run that carried it out has ended without an end for the action, e.g. because somebody cancelled it."""
+    action = proposing.get_locked(session, action_id)
+    effect = session.execute(select(Effect).where(Effect.action_id == action_id).with_for_update()).scalar_one_or_none()
+    if effect is not None and effect.first_sent_at is not None:
+        return record_unknown(session, action_id, "Its run ended before it was known whether it happened.")
+    return _failed(session, action, effect, "Its run ended before anything was sent.", "Propose it again if it is still wanted.")

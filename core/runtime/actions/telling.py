@@ -1,0 +1,47 @@
+"""What everybody learns of an action: events, the audit chain, notifications."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from core.kit.actor import SYSTEM, Actor
+from core.runtime.actions.models import Action
+from core.runtime.audit import service as audit
+from core.runtime.events import service as events
+from core.runtime.events.models import Priority
+
+_PRIORITY = {"unknown": Priority.URGENT, "failed": Priority.HIGH, "awaiting": Priority.HIGH}
+
+
+def event(
+    session: Session, action: Action, what: str, summary: str, by: Actor | None = None, *,
+    payload: Mapping[str, Any] | None = None, to_agents: tuple[str, ...] = (), cause_event_id: int | None = None,
+    cause_run_id: int | None = None,
+) -> int:  # fmt: skip
+    """Publish `action.WHAT` about it."""
+    return events.publish(
+        session, f"action.{what}", summary, org_id=action.org_id, actor=by or _actor(action),
+        payload={"kind": action.kind, "title": action.title, "target": action.target, **(payload or {})},
+        subject=("action", action.id), priority=_PRIORITY.get(what, Priority.NORMAL), to_agents=to_agents,
+        cause_run_id=cause_run_id or action.run_id, cause_event_id=cause_event_id, demo=action.demo,
+    )  # fmt: skip
+
+
+def _actor(action: Action) -> Actor:
+    return Actor(action.agent) if action.agent else SYSTEM
+
+
+def seal(session: Session, action: Action, what: str, by: Actor, detail: Mapping[str, Any] | None = None) -> None:
+    """Write it into the audit chain: last in the transaction, since it locks the chain."""
+    session.flush()
+    known = {"kind": action.kind, "version": action.version, "sha256": action.payload_sha256}
+    audit.write(session, what, ("action", action.id), by, known | dict(detail or {}), org_id=action.org_id)
+
+
+def notify(what: str, session: Session, action: Action, *more: Any) -> None:
+    """Tell the people concerned: `core.runtime.notifications.about.WHAT`."""
+    from core.runtime.notifications import about
+
+    session.flush()
+    getattr(about, what)(session, action, *more)
