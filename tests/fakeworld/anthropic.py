@@ -19,8 +19,8 @@ Reply = Callable[["FakeAnthropic", Exchange, dict[str, Any]], None]
 class FakeAnthropic:
     """The stand-in. Give `url` as base URL; `requests` has everything that was sent to it."""
 
-    def __init__(self) -> None:
-        self.world = World()
+    def __init__(self, world: World | None = None) -> None:
+        self.world = world or World()
         self.world.routes["POST", "/v1/messages"] = self._answer
         self._numbers = itertools.count()
         self._script: list[Reply] = [faithful()]

@@ -1,10 +1,27 @@
 """Fixtures of the fake world."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.fakeworld.anthropic import FakeAnthropic
+from tests.fakeworld.world import World
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The world outside, and settings that point the product at it. Keys are not set: make connections with `world.keys`."""
+    from core.config import get_settings
+
+    made = World(tmp_path / "vendors.jsonl")
+    for name, value in made.environment.items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    yield made
+    made.close()
+    monkeypatch.undo()
+    get_settings.cache_clear()
 
 
 @pytest.fixture

@@ -28,9 +28,13 @@ class FakePipedrive:
     page_size: int = 500
     forget_cursors: bool = False
     seen: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    serve: bool = True
+    """False when another server asks `answer`."""
 
     def __post_init__(self) -> None:
         self._lock, self._closing = threading.Lock(), threading.Event()
+        if not self.serve:
+            return
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
@@ -50,7 +54,7 @@ class FakePipedrive:
         """How many requests a path got."""
         return sum(1 for seen, _ in self.seen if seen == path)
 
-    def _answer(self, path: str, query: dict[str, str], headers: Any) -> tuple[int, dict[str, str], Any]:
+    def answer(self, path: str, query: dict[str, str], headers: Any) -> tuple[int, dict[str, str], Any]:
         if headers.get("x-api-token") != TOKEN:
             return 401, {}, {"success": False, "error": "unauthorized access", "errorCode": 401}
         if path.endswith("/deals"):
@@ -132,7 +136,7 @@ class FakePipedrive:
                 with world._lock:
                     world.seen.append((parts.path, query))
                 try:
-                    status, headers, body = world._answer(parts.path, query, self.headers)
+                    status, headers, body = world.answer(parts.path, query, self.headers)
                     data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
                     self.send_response(status)
                     for name, value in {"content-length": str(len(data)), **headers}.items():

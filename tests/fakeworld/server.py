@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Seen:
     headers: dict[str, str]
     body: bytes
     at: float
+    query: dict[str, str] = field(default_factory=dict)
 
     @property
     def json(self) -> Any:
@@ -80,18 +82,24 @@ class Exchange:
         return self._closing.wait(seconds)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
 @dataclass
 class World:
-    """The server. `routes` maps (method, path) to what answers; anything else is a 404."""
+    """The server. `routes` maps (method, path) to what answers, `mounts` the first part of a path; anything else is a 404."""
 
     routes: dict[tuple[str, str], Callable[[Exchange], None]] = field(default_factory=dict)
     requests: list[Seen] = field(default_factory=list)
+    mounts: dict[str, Callable[[Exchange], None]] = field(default_factory=dict)
+    port: int = 0
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._closing = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler_class())
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self.port), self._handler_class())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 
@@ -110,12 +118,13 @@ class World:
     def _answer(self, handler: BaseHTTPRequestHandler) -> None:
         length = int(handler.headers.get("content-length") or 0)
         headers = {k.lower(): v for k, v in handler.headers.items()}
-        path = handler.path.split("?")[0]
-        seen = Seen(handler.command, path, headers, handler.rfile.read(length), time.monotonic())
+        parts = urlsplit(handler.path)
+        path, query = parts.path, {k: v[0] for k, v in parse_qs(parts.query).items()}
+        seen = Seen(handler.command, path, headers, handler.rfile.read(length), time.monotonic(), query)
         with self._lock:
             self.requests.append(seen)
         exchange = Exchange(handler, seen, self._closing)
-        route = self.routes.get((handler.command, path))
+        route = self.routes.get((handler.command, path)) or self.mounts.get("/" + path.split("/")[1])
         try:
             if route is None:
                 exchange.send_json(404, {"error": "no such route"})
