@@ -3,7 +3,7 @@
 import enum
 
 from sqlalchemy import Index, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped
 
 from core.kit.columns import CreatedAt, Demo, Id, one_of
 from core.kit.db import Base

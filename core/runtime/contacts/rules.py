@@ -119,7 +119,9 @@ def _split_name(text: str) -> tuple[str, str]:
     """(display name, address) of `Name <a@b>` or `a@b`."""
     if not text.endswith(">"):
         return "", text
-    head, _, spec = text[:-1].rpartition("<")
+    head, opened, spec = text[:-1].rpartition("<")
+    if not opened:
+        _refuse("That is not one e-mail address.")
     head = head.strip()
     if len(head) >= 2 and head[0] == head[-1] == '"':
         head = head[1:-1]
@@ -189,7 +191,7 @@ def _person(local: str, domain: str) -> str:
         if user != domain and "." not in user:
             local, domain = user, ending[1:]
     domain = _SAME_DOMAIN.get(domain, domain)
-    local = local.partition("+")[0] or local
+    local = local.partition("+")[0].rstrip(".") or "+"
     bare = local.translate({ord(c): None for c in _IGNORED.get(domain, "")})
     return f"{bare or local}@{domain}"
 
@@ -245,7 +247,12 @@ def read_opt_out(token: str) -> OptOut:
     mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
     fits = hmac.compare_digest(mac, _mac(body))
     canonical = urlsafe_b64encode(raw).decode().rstrip("=")
-    if not fits or len(body) < 18 or body[:1] != _VERSION or not hmac.compare_digest(canonical.encode(), token.encode("utf-8", "replace")):
+    if (
+        not fits
+        or len(body) < 18
+        or body[:1] != _VERSION
+        or not hmac.compare_digest(canonical.encode(), token.encode("utf-8", "replace"))
+    ):
         raise BadInput("This link does not work.", "Reply to the message and ask to be taken off the list.")
     return OptOut(UUID(bytes=body[1:17]), body[17:].decode())
 
