@@ -249,7 +249,10 @@ def test_our_own_processes_forked_from_the_nursery_end_and_come_back_like_any_ot
         wait_for(lambda: holder() == "running 1")
         horses = guardian.left_by(worker, "NO_SUCH", "MARK")
         os.kill(worker, signal.SIGKILL)
-        wait_for(lambda: holder() == "running 2")
+        try:
+            wait_for(lambda: (holder() or "").startswith("running") and holder() != "running 1", 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: the run is {holder()}\n{up.log.read_text()[-4000:]}") from None
         assert not [pid for pid in horses if Path(f"/proc/{pid}/environ").exists() and _state_letter(pid) not in "ZX"]
 
         nursery = next(int(p.name) for p in Path("/proc").iterdir() if _cmdline(p).count(b"supervisor.nursery") and _of(p, up))
