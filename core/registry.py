@@ -8,6 +8,7 @@ ROOMS: tuple[str, ...] = (
     "core.runtime.agents.jobs",
     "core.domains.users.directory",
     "core.runtime.actions.jobs",
+    "core.runtime.notifications.jobs",
     "core.domains.company.facts",
     "core.domains.company.jobs",
     "core.domains.crm.facts",
@@ -19,6 +20,7 @@ ROOMS: tuple[str, ...] = (
     "core.domains.delivery.jobs",
     "core.domains.reports.jobs",
     "core.domains.drafts.jobs",
+    "core.runtime.agents.budget_policy",
 )
 """Modules whose import registers something. Each must be import-light: no pandas, no model SDK at the top."""
 

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote, urlsplit
 
-from core.config import get_settings
+from core.kit.urls import base_url as base_url
 
 SIGN_IN = "/auth/sign-in"
 SIGN_OUT = "/auth/sign-out"
@@ -28,16 +28,6 @@ def sign_in_path(next_path: str | None = None) -> str:
     """The sign-in page that leads back to `next_path`."""
     wanted = local_path(next_path)
     return SIGN_IN if wanted == HOME else f"{SIGN_IN}?next={quote(wanted, safe='/')}"
-
-
-def base_url() -> str:
-    """Where people reach the dashboard, without a slash at the end."""
-    settings = get_settings()
-    if settings.public_url:
-        return settings.public_url.rstrip("/")
-    host = settings.bind_host
-    host = "127.0.0.1" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host  # noqa: S104
-    return f"http://{host}:{settings.web_port}"
 
 
 def link_url(token: str) -> str:

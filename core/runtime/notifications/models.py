@@ -1,6 +1,7 @@
 """What a person should see, in the app and by the way they prefer."""
 
 import enum
+from typing import Final
 
 from sqlalchemy import BigInteger, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -8,6 +9,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 from core.kit.columns import CreatedAt, Demo, Id, Instant, one_of
 from core.kit.db import Base
 from core.runtime.orgs.models import OrgId
+
+AGENT: Final = "Notifications"
+"""In whose name our own people are told by mail and Slack; the allow-list of action kinds knows it."""
+APPROVAL: Final = "approval"
+"""The kind of a notification that asks for a decision."""
 
 
 class Channel(enum.StrEnum):

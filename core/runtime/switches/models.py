@@ -3,7 +3,7 @@
 import enum
 
 from sqlalchemy import Index, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped
 
 from core.kit.columns import CreatedAt, Demo, Id, Instant, one_of
 from core.kit.db import Base

@@ -1,0 +1,137 @@
+"""Which kill switches are on: the question before each effect, and what people see."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.errors import Unavailable
+from core.runtime.switches.env import env_stop
+from core.runtime.switches.models import Reach
+
+# the outer row is always there, so that an answer without a scope can be told from an answer without switches; a reach that
+# this version does not know counts as everything
+_STOPS = text("""
+    SELECT current_setting('app.scope', true) AS scope, k.id, k.reach, k.reason, k.pulled_by AS by, k.pulled_at AS at
+    FROM (SELECT 1) AS always LEFT JOIN kill_switches k ON k.resumed_at IS NULL AND CASE k.reach
+        WHEN 'organisation' THEN k.org_id = CAST(:org_id AS uuid)
+        WHEN 'agent' THEN lower(k.agent) = lower(CAST(:agent AS text))
+        ELSE true END
+    ORDER BY k.id
+""")
+
+
+def stops(session: Session, org_id: UUID, agent: str | None) -> tuple[dict[str, Any], ...]:
+    """Switches that are on and reach this organisation or agent, as plain JSON: {"id", "reach", "reason", "by", "at"}.
+
+    Raises when it can't be read, also in a transaction that may not see every switch: never an empty answer then.
+    """
+    rows = session.execute(_STOPS, {"org_id": org_id, "agent": agent}).all()
+    if not rows or rows[0].scope != "staff":
+        raise Unavailable("The kill switch can't be read from here.", "Ask in a transaction of the staff's scope.")
+    return tuple(
+        {"id": r.id, "reach": r.reach, "reason": r.reason, "by": r.by, "at": r.at.isoformat()} for r in rows if r.id is not None
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A pull of the switch. `asked_by`: who asked to resume everything, while a second admin has not."""
+
+    id: int
+    reach: Reach
+    org_id: UUID
+    org_name: str
+    agent: str | None
+    reason: str
+    by: str
+    by_id: int | None
+    at: datetime
+    asked_by: str | None
+    asked_by_id: int | None
+    resumed_by: str | None
+    resumed_at: datetime | None
+
+    @property
+    def what(self) -> str:
+        """What it stops, in words that fit into a sentence."""
+        if self.reach is Reach.EVERYTHING:
+            return "everything"
+        return f"everything for {self.org_name}" if self.reach is Reach.ORGANISATION else str(self.agent)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What is stopped now. `env` is why the environment stops everything; `held` counts actions that wait for a resume."""
+
+    switches: tuple[Switch, ...] = ()
+    env: str | None = None
+    held: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.switches or self.env)
+
+    @property
+    def everything(self) -> bool:
+        """Whether nothing at all leaves."""
+        return self.env is not None or any(s.reach is Reach.EVERYTHING for s in self.switches)
+
+
+_COLUMNS = """k.id, k.reach, k.org_id, o.name, k.agent, k.reason, k.pulled_by, k.pulled_by_id, k.pulled_at, k.resume_asked_by,
+    k.resume_asked_by_id, k.resumed_by, k.resumed_at"""
+_STATE = text(f"""
+    SELECT held.n, {_COLUMNS}
+    FROM (SELECT count(*) AS n FROM actions WHERE state = 'deferred' AND deferred_until IS NULL) AS held
+    LEFT JOIN (kill_switches k JOIN organisations o ON o.id = k.org_id) ON k.resumed_at IS NULL
+    ORDER BY k.reach <> 'everything', k.id
+""")  # noqa: S608
+_HISTORY = text(f"""
+    SELECT {_COLUMNS} FROM kill_switches k JOIN organisations o ON o.id = k.org_id ORDER BY k.id DESC LIMIT :most
+""")  # noqa: S608
+_ONE = text(f"SELECT {_COLUMNS} FROM kill_switches k JOIN organisations o ON o.id = k.org_id WHERE k.id = :id")  # noqa: S608
+
+
+def _switch(values: Any) -> Switch:
+    id_, reach, *rest = values
+    return Switch(id_, Reach(reach), *rest)
+
+
+def state(session: Session) -> Stopped:
+    """What is stopped now, the widest first, in one query."""
+    rows = session.execute(_STATE).all()
+    on = tuple(_switch(r[1:]) for r in rows if r.id is not None)
+    return Stopped(on, env_stop(), rows[0].n)
+
+
+def history(session: Session, limit: int = 50) -> list[Switch]:
+    """Pulls of the switch, newest first, those that are over too."""
+    return [_switch(r) for r in session.execute(_HISTORY, {"most": limit})]
+
+
+def find(session: Session, switch_id: int) -> Switch | None:
+    """One pull of the switch."""
+    row = session.execute(_ONE, {"id": switch_id}).first()
+    return None if row is None else _switch(row)
+
+
+_AGENTS = text("SELECT agent FROM schedules UNION SELECT agent FROM actions WHERE agent IS NOT NULL")
+
+
+def agents(session: Session) -> list[str]:
+    """Agents that can be stopped, by name."""
+    from core.runtime.agents.specs import specs
+    from core.runtime.notifications.models import AGENT
+
+    found = {str(a) for a in session.scalars(_AGENTS)} | {s.agent for s in specs()} | {AGENT}
+    return sorted(found, key=str.lower)
+
+
+_ORGS = text("SELECT id, name FROM organisations ORDER BY kind <> 'agency', lower(name), id")
+
+
+def organisations(session: Session) -> list[tuple[UUID, str]]:
+    """Organisations that can be stopped: (id, name), the agency first."""
+    return [(r.id, r.name) for r in session.execute(_ORGS)]
