@@ -37,7 +37,7 @@ def perform(ctx: RunContext) -> dict[str, Any]:
     """Handler of `action.execute`. Returns {"action_id", "state"}; the action's own page tells the rest."""
     action_id = int(ctx.payload["action_id"])
     crashpoint("action.after_claim")
-    with ctx.transaction() as session:
+    with ctx.transaction(staff=True) as session:
         begun = gate.begin(session, ctx.run_id, action_id)
     if not isinstance(begun, Begun):
         return {"action_id": action_id, "state": begun}
@@ -54,7 +54,7 @@ def _carry_out(ctx: RunContext, begun: Begun) -> str:
     kind = kinds.get(begun.kind)
     if begun.dry_run:
         return _record(ctx, begun, Receipt())
-    with ctx.transaction() as session:
+    with ctx.transaction(staff=True) as session:
         account = ledger.open_account(session, begun, ctx.run_id)
     if account is None:
         return _refused(ctx, begun, Refused("Its connection was removed.", "Connect it again, then propose it anew."))
@@ -118,7 +118,7 @@ def _send(ctx: RunContext, kind: ActionKind, begun: Begun, account: Account) -> 
 
 
 def _new_call(ctx: RunContext, begun: Begun, what: str) -> int:
-    with ctx.transaction() as session:
+    with ctx.transaction(staff=True) as session:
         return ledger.new_call(session, begun, what)
 
 
@@ -129,12 +129,12 @@ def _end_call(ctx: RunContext, call_id: int, outcome: str, error: Exception | No
 
 
 def _record(ctx: RunContext, begun: Begun, receipt: Receipt, call_id: int | None = None) -> str:
-    with ctx.transaction() as session:
+    with ctx.transaction(staff=True) as session:
         return ledger.record_done(session, begun.action_id, receipt, call_id, ctx.run_id)
 
 
 def _refused(ctx: RunContext, begun: Begun, error: Refused) -> str:
-    with ctx.transaction() as session:
+    with ctx.transaction(staff=True) as session:
         return ledger.record_refused(session, begun.action_id, error, MAX_REFUSED)
 
 
@@ -142,7 +142,7 @@ def _stopped(ctx: RunContext, begun: Begun, stop: ledger.Stop, absent: bool) -> 
     """An earlier attempt may have sent it, and now it may not be sent. Without a look-up a person must say what happened."""
     if not absent and not stop.held:
         _unknown(ctx, begun, f"No answer came, and it may not be sent again. {stop.reason}")
-    with ctx.transaction() as session:
+    with ctx.transaction(staff=True) as session:
         return ledger.stop(session, begun.action_id, stop, absent=absent)
 
 
@@ -155,7 +155,7 @@ class Ended(Exception):
 
 
 def _unknown(ctx: RunContext, begun: Begun, why: str) -> NoReturn:
-    with ctx.transaction() as session:
+    with ctx.transaction(staff=True) as session:
         state = ledger.record_unknown(session, begun.action_id, why)
     raise Ended(state)
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from core.errors import OpsError
 from core.kit import db
 from core.kit.actor import Actor
+from core.kit.db import STAFF
 from core.runtime.runs.lease import Claim, LeaseLost, fence
 from core.runtime.runs.models import Run, RunLog, RunStep, StepState
 from core.runtime.runs.outcome import as_stored
@@ -50,10 +51,13 @@ class RunContext:
         self._pulse.check()
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """A transaction that commits only while this attempt still holds the run."""
+    def transaction(self, *, staff: bool = False) -> Iterator[Session]:
+        """A transaction that commits only while this attempt still holds the run.
+
+        `staff` sees every organisation: only for what the agency itself guards, such as limits across all senders.
+        """
         self.check()
-        with db.transaction(self.held.scope) as session:
+        with db.transaction(STAFF if staff else self.held.scope) as session:
             yield session
             fence(session, self.held)
 
