@@ -80,6 +80,26 @@ class Settings(BaseSettings):
         default=None, validation_alias=AliasChoices("PIPEDRIVE_API_TOKEN", "OPS_PIPEDRIVE_API_TOKEN")
     )
     pipedrive_base_url: str = "https://api.pipedrive.com"
+    # accounts may come from here too; `ops up` keeps them as connections named “environment”
+    slack_bot_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("SLACK_BOT_TOKEN", "OPS_SLACK_BOT_TOKEN")
+    )
+    slack_signing_secret: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("SLACK_SIGNING_SECRET", "OPS_SLACK_SIGNING_SECRET")
+    )
+    resend_api_key: SecretStr | None = Field(default=None, validation_alias=AliasChoices("RESEND_API_KEY", "OPS_RESEND_API_KEY"))
+    resend_webhook_secret: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("RESEND_WEBHOOK_SECRET", "OPS_RESEND_WEBHOOK_SECRET")
+    )
+    smtp_url: SecretStr | None = Field(default=None, validation_alias=AliasChoices("SMTP_URL", "OPS_SMTP_URL"))
+    mail_from: str | None = Field(default=None, validation_alias=AliasChoices("MAIL_FROM", "OPS_MAIL_FROM"))
+    slack_base_url: str = "https://slack.com/api"
+    resend_base_url: str = "https://api.resend.com"
+    vendor_connect_timeout_s: float = 5.0
+    vendor_timeout_s: float = 15.0
+    vendor_deadline_s: float = 25.0
+    vendor_tries: int = 3
+    vendor_backoff_s: float = 0.3
 
     @property
     def runtime_file(self) -> Path:

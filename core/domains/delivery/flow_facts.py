@@ -49,7 +49,12 @@ def deploy_health(session: Session, when: FactContext) -> Section:
     return built.build()
 
 
-@section("delivery.capacity", "Team capacity", "Open tickets per person, who is busiest and who has room for new work.")
+@section(
+    "delivery.capacity",
+    "Team capacity",
+    "Open tickets per person, who is busiest and who has room for new work.",
+    untrusted=False,
+)
 def capacity(session: Session, when: FactContext) -> Section:
     """Open tickets per person, the busiest first, and the room for new work."""
     built = SectionBuilder("delivery.capacity", "Team capacity", query="delivery.queries.capacity", href=links.TICKET_EVENTS)

@@ -46,6 +46,7 @@ def _writing(production: Production, use: ClientUse, period: Period, deployed: i
             "The monthly performance report for one client: what its automations did, how reliably, and what that saved.",
             facts,
             rules.template(use),
+            org_id=use.client.org_id,
         )
         new = service.NewReport(
             client_id=use.client.id,

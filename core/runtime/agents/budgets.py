@@ -6,6 +6,7 @@ leaves the money counted as spent.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import func, insert, select, text, update
@@ -13,13 +14,17 @@ from sqlalchemy.orm import Session
 
 from core.config import get_settings
 from core.errors import BudgetExceeded
-from core.kit import db
+from core.kit import clock, db
 from core.kit.db import STAFF
-from core.runtime.agents import outcomes, prices
+from core.runtime.agents import limits, outcomes, prices
+from core.runtime.agents.limits import Limits
 from core.runtime.agents.models import ModelCall
 from core.runtime.agents.queries import DAY_START
+from core.runtime.alerts.models import Alert, Severity
+from core.runtime.orgs.models import AGENCY_ID, Organisation
 from core.runtime.runs.models import Run
 
+_PAGE = f"/policy?policy={limits.KEY}"
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('model budget', 0))")
 
 
@@ -39,42 +44,124 @@ def reserve(
     run_id: int, org_id: UUID, *, purpose: str, model: str, prompt: str, input_tokens: int, max_tokens: int
 ) -> Reservation:
     """Set the worst case of a call aside. Raises BudgetExceeded, having changed nothing, when that would pass a budget."""
-    settings = get_settings()
     worst = prices.of(model).cost(input_tokens, max_tokens)
-    with db.transaction(STAFF) as session:
-        session.execute(_LOCK)
-        tokens, cost = _spent_by_run(session, run_id)
-        if tokens + input_tokens + max_tokens > settings.run_budget_tokens:
-            raise BudgetExceeded("The run's token budget is used up.", "Raise OPS_RUN_BUDGET_TOKENS if the job needs more.")
-        if cost + worst > settings.run_budget_usd * 1_000_000:
-            raise BudgetExceeded("The run's budget is used up.", "Raise OPS_RUN_BUDGET_USD if the job needs more.")
-        if _spent_today(session) + worst > settings.day_budget_usd * 1_000_000:
-            raise BudgetExceeded("The day budget is used up.", "Raise OPS_DAY_BUDGET_USD, or wait until tomorrow.")
-        call_id = session.execute(
-            insert(ModelCall)
-            .values(
-                org_id=org_id, run_id=run_id, purpose=purpose, model=model, prompt=prompt, outcome=outcomes.STARTED,
-                input_tokens=input_tokens, output_tokens=max_tokens, cost_microusd=worst,
-            )
-            .returning(ModelCall.id)
-        ).scalar_one()  # fmt: skip
+    try:
+        with db.transaction(STAFF) as session:
+            session.execute(_LOCK)
+            allowed = limits.of(session, org_id)
+            _check_run(session, run_id, input_tokens + max_tokens, worst, allowed)
+            _check_day(session, org_id, worst, allowed)
+            call_id = session.execute(
+                insert(ModelCall)
+                .values(
+                    org_id=org_id, run_id=run_id, purpose=purpose, model=model, prompt=prompt, outcome=outcomes.STARTED,
+                    input_tokens=input_tokens, output_tokens=max_tokens, cost_microusd=worst,
+                )
+                .returning(ModelCall.id)
+            ).scalar_one()  # fmt: skip
+    except Stopped as stop:
+        tell_stop(run_id, stop)
+        raise
     return Reservation(call_id, run_id, model, input_tokens, max_tokens, worst)
 
 
-def _spent_by_run(session: Session, run_id: int) -> tuple[int, int]:
+class Stopped(BudgetExceeded):
+    """A budget would be passed. `cause` names the alert that tells of it: one a budget and day, or one a job."""
+
+    def __init__(self, message: str, next_step: str, cause: str = "run") -> None:
+        super().__init__(message, next_step)
+        self.cause = cause
+
+
+def _check_run(session: Session, run_id: int, tokens: int, worst: int, allowed: Limits) -> None:
+    spent_tokens, cost, calls = _spent_by_run(session, run_id)
+    if calls >= allowed.run_calls:
+        raise Stopped(
+            f"The run made {calls:,} model calls, which is all it may.", "Raise the calls of one run if the job needs more."
+        )
+    if spent_tokens + tokens > allowed.run_tokens:
+        raise Stopped("The run's token budget is used up.", "Raise OPS_RUN_BUDGET_TOKENS if the job needs more.")
+    if cost + worst > allowed.run_microusd:
+        raise Stopped("The run's budget is used up.", "Raise OPS_RUN_BUDGET_USD if the job needs more.")
+
+
+def _check_day(session: Session, org_id: UUID, worst: int, allowed: Limits) -> None:
+    day, together, own = _spent_today(session, org_id)
+    if together + worst > allowed.day_microusd:
+        raise Stopped("The day budget is used up.", "Raise OPS_DAY_BUDGET_USD, or wait until tomorrow.", f"day:{day}")
+    if own + worst > allowed.org_day_microusd:
+        raise Stopped(
+            "The organisation's day budget is used up.", "Raise it on the policy page, or wait until tomorrow.",
+            f"org:{org_id}:{day}",
+        )  # fmt: skip
+    _warn(session, f"day:{day}", "All agents together", together + worst, allowed.day_microusd, allowed.warn_percent)
+    if (own + worst) * 100 >= allowed.org_day_microusd * allowed.warn_percent:
+        name = session.scalar(select(Organisation.name).where(Organisation.id == org_id)) or "An organisation"
+        _warn(session, f"org:{org_id}:{day}", name, own + worst, allowed.org_day_microusd, allowed.warn_percent, org_id)
+
+
+def _spent_by_run(session: Session, run_id: int) -> tuple[int, int, int]:
     row = session.execute(
         select(
             func.coalesce(func.sum(ModelCall.input_tokens + ModelCall.output_tokens), 0),
             func.coalesce(func.sum(ModelCall.cost_microusd), 0),
+            func.count(),
         ).where(ModelCall.run_id == run_id)
     ).one()
-    return int(row[0]), int(row[1])
+    return int(row[0]), int(row[1]), int(row[2])
 
 
-def _spent_today(session: Session) -> int:
-    start = session.scalar(select(DAY_START.bindparams(zone=get_settings().time_zone)))
-    spent = session.scalar(select(func.coalesce(func.sum(ModelCall.cost_microusd), 0)).where(ModelCall.created_at >= start))
-    return int(spent or 0)
+def _spent_today(session: Session, org_id: UUID) -> tuple[str, int, int]:
+    """(local day, of all organisations, of this one), calls under way counted at the most they can cost."""
+    zone = get_settings().time_zone
+    start: datetime = session.execute(select(DAY_START.bindparams(zone=zone))).scalar_one()
+    cost = func.sum(ModelCall.cost_microusd)
+    spent = session.execute(
+        select(func.coalesce(cost, 0), func.coalesce(cost.filter(ModelCall.org_id == org_id), 0)).where(
+            ModelCall.created_at >= start
+        )
+    ).one()
+    return start.astimezone(clock.zone(zone)).date().isoformat(), int(spent[0]), int(spent[1])
+
+
+# ---- telling people
+
+
+def _warn(session: Session, scope: str, who: str, spent: int, most: int, percent: int, org_id: UUID = AGENCY_ID) -> None:
+    """Tell once a day that a budget is nearly used up, while there is still time to raise it."""
+    if spent * 100 < most * percent:
+        return
+    cause = f"model_budget:{scope}"
+    if session.scalar(select(Alert.id).where(Alert.org_id == org_id, Alert.cause == cause).limit(1)) is not None:
+        return
+    from core.runtime.alerts import service as alerts
+
+    alerts.raise_alert(
+        session, cause, f"{who}: {percent} % of today's model budget is used",
+        f"{_usd(spent)} of {_usd(most)} is spent or set aside. Agents stop asking the model when it is used up and write from "
+        "templates instead. Raise the budget on the policy page, or leave it.",
+        severity=Severity.WARNING, numbers={"spent_microusd": spent, "budget_microusd": most}, href=_PAGE, org_id=org_id,
+    )  # fmt: skip
+
+
+def tell_stop(run_id: int, stop: BudgetExceeded) -> None:
+    """One alert for each job, or for each budget of a day, however often it stops something."""
+    from core.runtime.alerts import service as alerts
+
+    cause = getattr(stop, "cause", "run")
+    with db.transaction(STAFF) as session:
+        name = session.scalar(select(Run.name).where(Run.id == run_id)) or "A run"
+        own = cause == "run"
+        alerts.raise_alert(
+            session, f"agent_stopped:{name}" if own else f"model_budget_stop:{cause}",
+            f"{name} was stopped by a limit" if own else "A model budget is used up",
+            f"{stop.message} What was left to write comes from templates. {stop.next_step}",
+            severity=Severity.HIGH, numbers={"run_id": run_id}, href=f"/run?run={run_id}" if own else _PAGE,
+        )  # fmt: skip
+
+
+def _usd(microusd: int) -> str:
+    return f"${microusd / 1_000_000:,.2f}"
 
 
 def settle(

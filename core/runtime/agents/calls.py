@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from core.config import get_settings
-from core.errors import RateLimited
+from core.errors import BudgetExceeded, RateLimited
 from core.integrations.anthropic.client import Answer, Client, Request
 from core.integrations.anthropic.errors import Cut, ModelError, Overloaded, Throttled, Unreachable
 from core.kit import log
@@ -64,14 +64,16 @@ class Caller:
         """Let go of the connections."""
         self._client.close()
 
-    def ask(self, request: Request, *, purpose: str, prompt: str) -> Asked:
+    def ask(self, request: Request, *, purpose: str, prompt: str, org_id: UUID | None = None) -> Asked:
         """The answer. Raises BudgetExceeded before a call that could pass a budget, a ModelError when there is no usable answer,
-        and RateLimited when the run should come back later."""
+        and RateLimited when the run should come back later. `org_id` is whom the call is for, when not for the run's own.
+        """
         failed = 0
         while True:
             self._check()
+            self._check_time()
             try:
-                return self._once(request, purpose, prompt)
+                return self._once(request, purpose, prompt, org_id)
             except Throttled as error:
                 failed += 1
                 self._wait_as_told(error, failed)
@@ -83,9 +85,15 @@ class Caller:
                     raise
                 self._sleep(pause)
 
-    def _once(self, request: Request, purpose: str, prompt: str) -> Asked:
+    def _check_time(self) -> None:
+        if self.remaining_s <= 0:
+            stop = BudgetExceeded("The run's time for the model is used up.", "Raise the job's time limit if it needs more.")
+            budgets.tell_stop(self._run_id, stop)
+            raise stop
+
+    def _once(self, request: Request, purpose: str, prompt: str, org_id: UUID | None) -> Asked:
         held = budgets.reserve(
-            self._run_id, self._org_id, purpose=purpose, model=request.model, prompt=prompt,
+            self._run_id, org_id or self._org_id, purpose=purpose, model=request.model, prompt=prompt,
             input_tokens=sheet.request_tokens(request), max_tokens=request.max_tokens,
         )  # fmt: skip
         began = time.monotonic()

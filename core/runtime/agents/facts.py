@@ -52,6 +52,8 @@ class Fact:
     row_count: int = 0
     params: Mapping[str, Any] = field(default_factory=dict)
     href: str | None = None
+    untrusted: bool = False
+    """Its text came from outside: a deal's title, a name, an error message. See `section`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +74,32 @@ Collector = Callable[[Session, FactContext], Section]
 
 @dataclass(frozen=True, slots=True)
 class SectionSpec:
-    """A registered section: its key, its title, one sentence on what it holds, and who collects it."""
+    """A registered section: its key, its title, one sentence on what it holds, and who collects it.
+
+    `untrusted` says that its texts come from outside; figures and days never do, whatever they are about.
+    """
 
     key: str
     title: str
     description: str
     collect: Collector
+    untrusted: bool = True
 
 
 _sections: dict[str, SectionSpec] = {}
 
 
-def section(key: str, title: str, description: str) -> Callable[[Collector], Collector]:
-    """Register a collector under `key`, e.g. "crm.pipeline_summary"."""
+def section(key: str, title: str, description: str, *, untrusted: bool = True) -> Callable[[Collector], Collector]:
+    """Register a collector under `key`, e.g. "crm.pipeline_summary".
+
+    Texts of its facts count as written by somebody outside, unless `untrusted` says that they are all our own.
+    """
 
     def register(collect: Collector) -> Collector:
         known = _sections.get(key)
         if known is not None and known.collect is not collect:
             raise ValueError(f"two collectors for fact section {key!r}")
-        _sections[key] = SectionSpec(key, title, description, collect)
+        _sections[key] = SectionSpec(key, title, description, collect, untrusted)
         return collect
 
     return register
@@ -109,14 +118,21 @@ def get_section(key: str) -> SectionSpec:
         raise BadInput(f"There are no facts called “{key}”.", f"Known: {', '.join(sorted(_sections))}.") from None
 
 
+def from_outside(section: str, unit: str) -> bool:
+    """Whether a fact of this section and unit holds text from outside. Of a section nobody knows any more it does."""
+    known = _sections.get(section)
+    return unit == "text" and (known is None or known.untrusted)
+
+
 def _fact(
     key: str, label: str, value: int | float | str | None, unit: str, shown: str, query: str,
     rows: Sequence[Mapping[str, Any]], row_count: int | None, params: Mapping[str, Any] | None, href: str | None,
 ) -> Fact:  # fmt: skip
     kept = tuple(dict(r) for r in rows[:MAX_ROWS])
     return Fact(
-        key, label, value, unit, shown, query, kept, len(rows) if row_count is None else row_count, dict(params or {}), href
-    )
+        key, label, value, unit, shown, query, kept, len(rows) if row_count is None else row_count, dict(params or {}), href,
+        unit == "text",
+    )  # fmt: skip
 
 
 def count(

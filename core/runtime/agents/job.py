@@ -12,7 +12,7 @@ from core.config import get_settings
 from core.errors import BadInput, OpsError
 from core.kit import clock
 from core.kit.actor import Actor
-from core.runtime.agents import calls, compose, prose, specs, store, template, verify
+from core.runtime.agents import calls, compose, limits, prose, specs, store, template, verify
 from core.runtime.agents import facts as registry
 from core.runtime.agents.calls import Caller
 from core.runtime.agents.claude import Job
@@ -74,6 +74,7 @@ def run(ctx: RunContext) -> dict[str, Any]:
 
 def _run(ctx: RunContext, caller: Caller | None) -> dict[str, Any]:
     with ctx.transaction() as session:
+        hop = limits.check_hops(session, ctx.run_id, ctx.org_id)
         plan = _plan(session, ctx)
     collected = ctx.step("collect", lambda s: _collect(s, ctx, plan), label="Collecting facts")
     ctx.progress(0.3, "Writing the report")
@@ -89,7 +90,7 @@ def _run(ctx: RunContext, caller: Caller | None) -> dict[str, Any]:
     ctx.progress(0.95, "Filing the report")
     notes = [n for n in (collected.get("note"), written["note"]) if n]
     note = " ".join(notes) or None
-    event_id = ctx.step("report", lambda s: _report(s, ctx, plan, written, note, produced), label="Filing the report")
+    event_id = ctx.step("report", lambda s: _report(s, ctx, plan, written, note, produced, hop), label="Filing the report")
     return {
         "text": written["text"],
         "composer": written["composer"],
@@ -236,8 +237,9 @@ _CHANNELS = {"slack": "Slack", "email": "mail"}
 
 
 def _report(
-    session: Session, ctx: RunContext, plan: Plan, written: Mapping[str, Any], note: str | None, produced: Mapping[str, int]
-) -> int:
+    session: Session, ctx: RunContext, plan: Plan, written: Mapping[str, Any], note: str | None, produced: Mapping[str, int],
+    hop: int,
+) -> int:  # fmt: skip
     facts = store.load_facts(session, ctx.run_id)
     text = written["text"]
     excerpt = prose.plain(text, facts)
@@ -257,4 +259,5 @@ def _report(
         actor=Actor(plan.agent, "run", ctx.run_id),
         subject=("schedule", plan.schedule_id) if plan.schedule_id else ("run", ctx.run_id),
         cause_run_id=ctx.run_id,
+        hop=hop,
     )

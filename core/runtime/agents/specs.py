@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 from core.runtime.agents.facts import Fact, FactContext, Section
 
@@ -29,10 +30,13 @@ class Intent:
 class Writer(Protocol):
     """Writes a short text from facts: the model when there is one, else the template. Always verified."""
 
-    def write(self, purpose: str, facts: tuple[Fact, ...], template: str) -> tuple[str, str]:
+    def write(
+        self, purpose: str, facts: tuple[Fact, ...], template: str, *, org_id: UUID | None = None
+    ) -> tuple[str, str]:  # fmt: skip
         """Returns (text for people, composer), composer being "template" or the model's name.
 
-        `purpose` says what is wanted, in words of ours; `template` is the fallback, citing facts as `[[key]]`.
+        `purpose` says what is wanted, in words of ours; `template` is the fallback, citing facts as `[[key]]`. `org_id` is
+        the client it is written for: its budget is used and the cost is its own.
         """
         ...
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.runtime.agents.facts import Fact, FactContext, Section, SectionSpec
+from core.runtime.agents.facts import Fact, FactContext, Section, SectionSpec, from_outside
 from core.runtime.agents.models import RunFact
 from core.runtime.agents.untrusted import clean_fact, section_line
 
@@ -65,8 +65,18 @@ def load_facts(session: Session, run_id: int) -> dict[str, Fact]:
     """All facts of the run by key, those looked up by the model included."""
     rows = session.scalars(select(RunFact).where(RunFact.run_id == run_id).order_by(RunFact.position, RunFact.id))
     return {
-        r.key: Fact(r.key, r.label, r.value, r.unit, r.shown, r.query, tuple(r.rows), r.row_count, r.params, r.href) for r in rows
-    }
+        r.key: Fact(
+            r.key, r.label, r.value, r.unit, r.shown, r.query, tuple(r.rows), r.row_count, r.params, r.href,
+            from_outside(r.section, r.unit),
+        )
+        for r in rows
+    }  # fmt: skip
+
+
+def sections_by_key(session: Session, run_id: int) -> dict[str, str]:
+    """Which section each of the run's facts belongs to."""
+    found = session.execute(select(RunFact.key, RunFact.section).where(RunFact.run_id == run_id))
+    return {r.key: r.section for r in found}
 
 
 def next_position(session: Session, run_id: int) -> int:

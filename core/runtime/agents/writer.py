@@ -1,6 +1,7 @@
 """Short drafts for a job's `produce`: by the model while it answers, else by the template that came with the request."""
 
 from dataclasses import replace
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -33,10 +34,12 @@ class RunWriter:
         self._ctx, self._caller = ctx, caller
         self._rejected = 0
 
-    def write(self, purpose: str, facts: tuple[Fact, ...], template_text: str) -> tuple[str, str]:
+    def write(
+        self, purpose: str, facts: tuple[Fact, ...], template_text: str, *, org_id: UUID | None = None
+    ) -> tuple[str, str]:  # fmt: skip
         """Markdown for people with every citation filled in, and who wrote it."""
         known = {f.key: replace(f, label=clean(f.label), shown=clean(f.shown) or "–") for f in facts}
-        text = self._by_model(purpose, known, template_text) if self._caller else None
+        text = self._by_model(purpose, known, template_text, org_id) if self._caller else None
         if text is not None and self._caller:
             return prose.filled(text, known), self._caller.model
         wrong = verify.check(template_text, known.values())
@@ -44,13 +47,14 @@ class RunWriter:
             self._ctx.log(f"A draft's template does not pass the check: {wrong[0]}", "warning")
         return prose.filled(template_text, known), template.NAME
 
-    def _by_model(self, purpose: str, known: dict[str, Fact], template_text: str) -> str | None:
+    def _by_model(self, purpose: str, known: dict[str, Fact], template_text: str, org_id: UUID | None) -> str | None:
         caller = self._caller
         if caller is None:
             return None
         prompt = prompts.load("draft")
         try:
-            asked = caller.ask(self._request(caller.model, purpose, known, template_text), purpose="draft", prompt=prompt.label)
+            request = self._request(caller.model, purpose, known, template_text)
+            asked = caller.ask(request, purpose="draft", prompt=prompt.label, org_id=org_id)
         except (Empty, Refused, TooLong):
             return None
         except (ModelError, BudgetExceeded, RateLimited) as error:
