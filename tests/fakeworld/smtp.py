@@ -42,12 +42,13 @@ class FakeSmtp:
 
     @property
     def url(self) -> str:
-        return f"smtp://{USER}:{PASSWORD}@127.0.0.1:{self.port}"
+        return f"smtp+none://{USER}:{PASSWORD}@127.0.0.1:{self.port}"
 
     @property
     def config(self) -> dict[str, Any]:
         """As a connection keeps it."""
-        return {"host": "127.0.0.1", "port": self.port, "user": USER, "from": "ManageAI <ops@manageai.example>"}
+        sender = "ManageAI <ops@manageai.example>"
+        return {"from": sender, "host": "127.0.0.1", "port": self.port, "security": "none", "username": USER}
 
     def close(self) -> None:
         self._controller.stop(no_assert=True)
@@ -105,7 +106,7 @@ class _Handler:
         if word in ("ok", "slow"):
             return "250 2.0.0 OK: queued as FAKE1"
         if word == "apply_then_500":
-            return "451 4.3.0 Local error in processing"
+            return "421 4.3.0 Going down"
         if word in ("malformed", "huge"):
             server.transport.write(b"Welcome to the proxy\r\n" if word == "malformed" else b"250-" + b"x" * HUGE)
         self._cut(server)
