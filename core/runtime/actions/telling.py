@@ -6,6 +6,8 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from core.kit.actor import SYSTEM, Actor
+from core.runtime.actions import followers
+from core.runtime.actions.followers import Told
 from core.runtime.actions.models import Action
 from core.runtime.audit import service as audit
 from core.runtime.events import service as events
@@ -19,13 +21,15 @@ def event(
     payload: Mapping[str, Any] | None = None, to_agents: tuple[str, ...] = (), cause_event_id: int | None = None,
     cause_run_id: int | None = None,
 ) -> int:  # fmt: skip
-    """Publish `action.WHAT` about it."""
-    return events.publish(
+    """Publish `action.WHAT` about it, and let those who follow the action do their part."""
+    event_id = events.publish(
         session, f"action.{what}", summary, org_id=action.org_id, actor=by or _actor(action),
         payload={"kind": action.kind, "title": action.title, "target": action.target, **(payload or {})},
         subject=("action", action.id), priority=_PRIORITY.get(what, Priority.NORMAL), to_agents=to_agents,
         cause_run_id=cause_run_id or action.run_id, cause_event_id=cause_event_id, demo=action.demo,
     )  # fmt: skip
+    followers.tell(session, action, Told(what, event_id, by, payload or {}))
+    return event_id
 
 
 def _actor(action: Action) -> Actor:
