@@ -365,6 +365,7 @@ def upgrade() -> None:
     )
     op.create_index('effects_by_recipient', 'effects', ['recipients'], unique=False, postgresql_using='gin')
     op.create_index('effects_open', 'effects', ['id'], unique=False, postgresql_where=sa.text("state = 'intent'"))
+    op.create_index('effects_by_ref', 'effects', ['external_ref'], unique=False, postgresql_where=sa.text('external_ref IS NOT NULL'))
     op.create_index('effects_window', 'effects', ['org_id', 'kind', sa.literal_column('intent_at DESC')], unique=False)
     op.create_index(op.f('ix_effects_org_id'), 'effects', ['org_id'], unique=False)
     op.create_table('policy_verdicts',
@@ -445,6 +446,7 @@ def downgrade() -> None:
     op.drop_table('policy_verdicts')
     op.drop_index(op.f('ix_effects_org_id'), table_name='effects')
     op.drop_index('effects_window', table_name='effects')
+    op.drop_index('effects_by_ref', table_name='effects', postgresql_where=sa.text('external_ref IS NOT NULL'))
     op.drop_index('effects_open', table_name='effects', postgresql_where=sa.text("state = 'intent'"))
     op.drop_index('effects_by_recipient', table_name='effects', postgresql_using='gin')
     op.drop_table('effects')
