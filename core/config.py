@@ -59,6 +59,10 @@ class Settings(BaseSettings):
     effect_settle_s: float = 5.0
     effect_retry_s: float = 2.0
 
+    # how long ended runs, and their logs, are kept
+    keep_runs_days: int = 400
+    keep_logs_days: int = 90
+
     # the model
     anthropic_api_key: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("ANTHROPIC_API_KEY", "OPS_ANTHROPIC_API_KEY")
@@ -100,6 +104,17 @@ class Settings(BaseSettings):
     vendor_deadline_s: float = 25.0
     vendor_tries: int = 3
     vendor_backoff_s: float = 0.3
+
+    # alerts: from which numbers on something is unusual
+    alert_volume_percent: float = 200.0
+    alert_volume_least: int = 20
+    alert_provider_failures: int = 5
+    alert_provider_minutes: int = 15
+    alert_quota_errors: int = 3
+    alert_denies: int = 10
+    alert_cycle_percent: float = 20.0
+    alert_cycle_least: int = 5
+    alert_lock_wait_s: float = 5.0
 
     @property
     def runtime_file(self) -> Path:

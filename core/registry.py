@@ -8,6 +8,7 @@ ROOMS: tuple[str, ...] = (
     "core.runtime.agents.jobs",
     "core.domains.users.directory",
     "core.runtime.actions.jobs",
+    "core.runtime.retention.jobs",
     "core.runtime.notifications.jobs",
     "core.domains.company.facts",
     "core.domains.company.jobs",

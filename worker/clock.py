@@ -11,14 +11,19 @@ from core.config import get_settings
 from core.kit import db, log
 from core.kit.db import STAFF
 from core.runtime.actions import sweep as actions
+from core.runtime.alerts import checks as alerts
+from core.runtime.notifications import sending
+from core.runtime.retention import jobs as retention
 from core.runtime.runs import dispatch, heartbeats
 from core.runtime.schedules import service as schedules
 from core.runtime.schedules.watch import WatchdogWatch
+from core.runtime.switches import service as switches
 from worker.steady import Steady, end_at_once_on_signals
 
 DATABASE = "database"
 BEAT_S = 2.0
 WATCH_S = 5.0
+DAILY_S = 300.0
 ACTIONS_S = 2.0
 FORGOTTEN_AFTER_S = 86_400.0
 MAX_PAUSE_S = 5.0
@@ -32,7 +37,7 @@ class Clock:
     def __init__(self) -> None:
         self.steady = Steady()
         self._started = time.monotonic()
-        self._beat_at = self._watch_at = self._actions_at = 0.0
+        self._beat_at = self._watch_at = self._actions_at = self._daily_at = self._minute_at = 0.0
         self._synced = False
         self._watchdog = WatchdogWatch()
         self._pause_s = 0.0
@@ -59,6 +64,11 @@ class Clock:
             parts.append(("watchdog", self._watch))
         if time.monotonic() >= self._actions_at:
             parts.append(("actions", self._actions))
+        if time.monotonic() >= self._daily_at:
+            parts.append(("tidying up", self._daily))
+        if time.monotonic() >= self._minute_at:
+            parts += [("alerts", self._alerts), ("digests", self._digests), ("held actions", self._held)]
+            self._minute_at = time.monotonic() + alerts.EVERY_S
         for name, work in parts:
             self.steady.call(name, work, away=DATABASE)
             if DATABASE in self.steady.failing:
@@ -92,6 +102,23 @@ class Clock:
     def _actions(self) -> None:
         actions.sweep()
         self._actions_at = time.monotonic() + ACTIONS_S
+
+    def _daily(self) -> None:
+        with db.transaction(STAFF) as session:
+            retention.ask(session)
+        self._daily_at = time.monotonic() + DAILY_S
+
+    def _alerts(self) -> None:
+        with db.transaction(STAFF) as session:
+            alerts.check(session)
+
+    def _digests(self) -> None:
+        with db.transaction(STAFF) as session:
+            sending.queue_digests(session)
+
+    def _held(self) -> None:
+        with db.transaction(STAFF) as session:
+            switches.release_unstopped(session)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ class Handler:
 
     `fn` gets the run's context and returns its output, a JSON object or None. `timeout_s` is wall time.
     `inline` runs it in the worker's own process: for short work that can't hang and needs no kill isolation.
+    `keep_days` is how long its ended runs are kept, when that is shorter than for others: for what runs all the time.
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Handler:
     timeout_s: int = 600
     max_attempts: int = 3
     inline: bool = False
+    keep_days: int | None = None
 
 
 _handlers: dict[str, Handler] = {}
