@@ -4,6 +4,7 @@ from functools import lru_cache
 from importlib import import_module
 
 ROOMS: tuple[str, ...] = (
+    "core.runtime.policies.rules",
     "core.runtime.runs.probes",
     "core.runtime.agents.jobs",
     "core.domains.users.directory",

@@ -194,6 +194,7 @@ def upgrade() -> None:
     sa.Column('org_id', sa.Uuid(), nullable=False),
     sa.Column('policy', sa.String(), nullable=False),
     sa.Column('values', postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'"), nullable=False),
+    sa.Column('pending', postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column('version', sa.Integer(), server_default=sa.text('1'), nullable=False),
     sa.Column('edited_by', sa.String(), nullable=False),
     sa.Column('edited_at', sa.DateTime(timezone=True), server_default=sa.text('clock_timestamp()'), nullable=False),
@@ -364,6 +365,8 @@ def upgrade() -> None:
     sa.UniqueConstraint('action_id', name='effects_action')
     )
     op.create_index('effects_by_recipient', 'effects', ['recipients'], unique=False, postgresql_using='gin')
+    op.create_index('effects_by_time', 'effects', [sa.literal_column('intent_at DESC')], unique=False)
+    op.create_index('effects_finished', 'effects', ['org_id', 'kind', 'finished_at'], unique=False)
     op.create_index('effects_open', 'effects', ['id'], unique=False, postgresql_where=sa.text("state = 'intent'"))
     op.create_index('effects_by_ref', 'effects', ['external_ref'], unique=False, postgresql_where=sa.text('external_ref IS NOT NULL'))
     op.create_index('effects_window', 'effects', ['org_id', 'kind', sa.literal_column('intent_at DESC')], unique=False)
@@ -447,7 +450,9 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_effects_org_id'), table_name='effects')
     op.drop_index('effects_window', table_name='effects')
     op.drop_index('effects_by_ref', table_name='effects', postgresql_where=sa.text('external_ref IS NOT NULL'))
+    op.drop_index('effects_finished', table_name='effects')
     op.drop_index('effects_open', table_name='effects', postgresql_where=sa.text("state = 'intent'"))
+    op.drop_index('effects_by_time', table_name='effects')
     op.drop_index('effects_by_recipient', table_name='effects', postgresql_using='gin')
     op.drop_table('effects')
     op.drop_index(op.f('ix_action_decisions_org_id'), table_name='action_decisions')

@@ -200,6 +200,8 @@ class Effect(Base):
         one_of("state", EffectState),
         UniqueConstraint("action_id", name="effects_action"),
         Index("effects_window", "org_id", "kind", text("intent_at DESC")),
+        Index("effects_by_time", text("intent_at DESC")),
+        Index("effects_finished", "org_id", "kind", "finished_at"),
         Index("effects_open", "id", postgresql_where=text("state = 'intent'")),
         Index("effects_by_ref", "external_ref", postgresql_where=text("external_ref IS NOT NULL")),
         Index("effects_by_recipient", "recipients", postgresql_using="gin"),

@@ -1,8 +1,10 @@
 """Policies as they are set, and what they decided."""
 
 import enum
+from typing import Any
 
 from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.kit.columns import CreatedAt, Demo, Id, Instant, Json, one_of
@@ -33,6 +35,8 @@ class PolicySetting(Base):
     org_id: Mapped[OrgId]
     policy: Mapped[str]
     values: Mapped[Json]
+    pending: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    """A change that waits for a second admin: {"changes", "by", "by_id", "at"}."""
     version: Mapped[int] = mapped_column(server_default=text("1"))
     edited_by: Mapped[str]
     edited_at: Mapped[CreatedAt]

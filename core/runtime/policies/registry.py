@@ -18,17 +18,21 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """A policy's verdict with the reason a person reads. `until` goes with DEFER; `approvals` with APPROVAL."""
+    """A policy's verdict with the reason a person reads. `until` goes with DEFER; `approvals` with APPROVAL.
+
+    `dry_run` goes with ALLOW: it may be gone through with, but nothing may leave.
+    """
 
     verdict: Verdict
     reason: str
     until: datetime | None = None
     approvals: int = 1
+    dry_run: bool = False
 
 
-def allow(reason: str) -> Said:
-    """It may."""
-    return Said(Verdict.ALLOW, reason)
+def allow(reason: str, *, dry_run: bool = False) -> Said:
+    """It may; of a policy that does not grant it means: nothing against it."""
+    return Said(Verdict.ALLOW, reason, dry_run=dry_run)
 
 
 def deny(reason: str) -> Said:
@@ -48,8 +52,11 @@ def defer(reason: str, until: datetime) -> Said:
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """One setting of a policy. `kind`: count, money, hours, percent, yes_no, choice, clock ("21:00"), words (a list) or
-    by_agent (agent to list of kinds)."""
+    """One setting of a policy. `kind`: count, money, hours, percent, yes_no, choice, clock ("21:00"), words (a list),
+    by_agent (agent to list of kinds), by_kind (kind of action to a count) or by_currency (currency to minor units).
+
+    `low` and `high` bound each number in it.
+    """
 
     key: str
     label: str
@@ -63,7 +70,10 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`inputs` returns None when the policy has nothing to say about such an action. Stages: when it is asked."""
+    """`inputs` returns None when the policy has nothing to say about such an action. Stages: when it is asked.
+
+    What no granting policy allows is denied: ALLOW of any other policy only means that it has nothing against it.
+    """
 
     key: str
     title: str
@@ -75,6 +85,12 @@ class Policy:
     stages: tuple[Stage, ...] = (Stage.PROPOSE, Stage.EDIT, Stage.SEND)
     two_people: bool = False
     """Changing its numbers needs a second admin."""
+    grants: bool = False
+    """Whether its ALLOW is an authority to act."""
+    unstored: tuple[str, ...] = ()
+    """Inputs that are not stored with the verdict, since the action has them: see `refill`."""
+    refill: Callable[[Inputs, Mapping[str, Any]], Inputs] | None = None
+    """Completes stored inputs from the action's payload."""
 
     @property
     def defaults(self) -> dict[str, Any]:

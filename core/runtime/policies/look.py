@@ -1,0 +1,296 @@
+"""Looking at the world around an action: few queries, and locks that make windows and ceilings exact.
+
+With `lock`, everything that counts is counted while nobody else can be let through the same window: the advisory locks are held
+until the transaction ends, which is the one that commits the intent. What is counted is read by a statement of its own after the
+locks, so that it sees all that was committed before them, and with the database's clock.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from core.errors import BadInput, OpsError
+from core.kit import clock, log
+from core.runtime.actions import kinds
+from core.runtime.actions.models import Action, Audience, Origin
+from core.runtime.contacts.rules import person_key
+from core.runtime.orgs import people
+from core.runtime.policies.models import Stage
+from core.runtime.policies.registry import Values
+from core.runtime.policies.rules.modes import DAY_S, LIMITED, outsiders
+from core.runtime.policies.rules.rates import cap_of, window_of
+from core.runtime.policies.rules.texts import texts_of
+from core.runtime.policies.situation import Facing, Situation, Window
+from core.runtime.policies.windows import next_free
+from core.runtime.policies.words import lower
+
+logger = log.get(__name__)
+
+PERSON_LOCKS: Final = 1024
+"""People share so many locks, since the server has room for a few thousand."""
+
+_CONTEXT = text("""
+    SELECT o.name, o.time_zone, current_setting('app.scope', true) AS scope,
+        (SELECT count(DISTINCT d.user_id) FROM action_decisions d WHERE d.action_id = :id AND d.version = :version
+            AND d.payload_sha256 = :sha AND d.decision = 'approve' AND d.counted
+            AND (:cost = 0 OR d.user_id IS DISTINCT FROM CAST(:asker AS bigint))) AS approved,
+        (SELECT k.scopes FROM api_keys k WHERE k.id = CAST(:api AS bigint) AND k.revoked_at IS NULL) AS scopes
+    FROM organisations o WHERE o.id = CAST(:org AS uuid)
+""")
+_LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
+
+# when an effect counts: at its end; now while it is under way, since the vendor may get it at any moment. Nobody knows when one
+# with an unknown end arrived, but not later than two minutes after its last call began.
+_AT = """coalesce(e.finished_at, CASE WHEN e.state = 'unknown' THEN least(moment.now, coalesce(
+    (SELECT max(c.at) + interval '2 minutes' FROM effect_calls c WHERE c.effect_id = e.id), e.intent_at)) END, moment.now)"""
+_COUNTS = """NOT e.dry_run AND e.state <> 'failed' AND e.action_id <> :id
+    AND (e.finished_at IS NOT NULL OR e.first_sent_at IS NOT NULL)"""
+_WINDOW = text(f"""
+    WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now),
+    sent AS (
+        SELECT {_AT} AS at FROM moment, effects e
+        WHERE e.org_id = CAST(:org AS uuid) AND e.kind = :kind AND {_COUNTS}
+            AND (e.finished_at IS NULL OR e.finished_at > moment.now - CAST(:window AS interval))
+    ),
+    waiting AS (
+        SELECT a.deferred_until AS until, a.id FROM actions a
+        WHERE a.state = 'deferred' AND a.org_id = CAST(:org AS uuid) AND a.kind = :kind AND a.id <> :id
+            AND a.deferred_until IS NOT NULL
+    )
+    SELECT moment.now,
+        ARRAY(SELECT at FROM sent WHERE at > moment.now - CAST(:window AS interval) ORDER BY at) AS sent,
+        ARRAY(SELECT until FROM waiting WHERE until > moment.now ORDER BY until) AS booked,
+        (SELECT count(*) FROM waiting w WHERE w.until <= moment.now AND w.until > moment.now - CAST(:patience AS interval)
+            AND (w.until, w.id) < (coalesce(CAST(:mine AS timestamptz), moment.now), :id)) AS ahead
+    FROM moment
+""")  # noqa: S608
+_CONTACTS = text(f"""
+    WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
+    SELECT person, array_agg(at ORDER BY at) AS at FROM (
+        SELECT person, {_AT} AS at, moment.now FROM moment, effects e, unnest(e.recipients) AS person
+        WHERE e.recipients && CAST(:people AS text[]) AND person = ANY(CAST(:people AS text[])) AND {_COUNTS}
+            AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '31 days')
+    ) reached WHERE at > now - interval '31 days' GROUP BY person
+""")  # noqa: S608
+_OUTSIDE = text(f"""
+    WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
+    SELECT moment.now, ARRAY(
+        SELECT {_AT} AS at FROM effects e
+        WHERE e.org_id = CAST(:org AS uuid) AND {_COUNTS}
+            AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '24 hours')
+            AND CASE WHEN cardinality(e.recipients) > 0 THEN EXISTS (
+                SELECT 1 FROM unnest(e.recipients) r
+                WHERE r <> ALL(CAST(:staff AS text[])) AND split_part(r, '@', 2) <> ALL(CAST(:domains AS text[])))
+                ELSE e.audience = 'outside' END
+        ORDER BY at
+    ) AS sent FROM moment
+""")  # noqa: S608
+_MONEY = text(f"""
+    WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now),
+    spent AS (
+        SELECT e.cost_minor, {_AT} AS at FROM moment, effects e
+        WHERE e.org_id = CAST(:org AS uuid) AND e.currency = :currency AND e.cost_minor <> 0 AND {_COUNTS}
+            AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '8 days')
+    )
+    SELECT
+        coalesce((SELECT sum(cost_minor) FROM spent
+            WHERE at >= date_trunc('day', moment.now AT TIME ZONE :zone) AT TIME ZONE :zone), 0) AS today,
+        coalesce((SELECT sum(cost_minor) FROM spent WHERE at > moment.now - interval '168 hours'), 0) AS week
+    FROM moment
+""")  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What was read before the locks."""
+
+    facing: Facing
+    org_name: str
+    zone: ZoneInfo
+    staff: tuple[str, ...]
+    strangers: tuple[str, ...]
+    domains: tuple[str, ...]
+    limited: bool
+    api_scopes: tuple[str, ...]
+
+
+def look(session: Session, action: Action, stage: Stage, numbers: Mapping[str, Values], *, lock: bool = False) -> Situation:
+    """Everything the policies may look at, read now. `numbers` are all policies' values for the action's organisation.
+
+    With `lock` it holds the windows this action would go through until the transaction ends. Needs the scope of staff, since
+    contacts count across organisations; raises RuntimeError otherwise.
+    """
+    around = _around(session, action, numbers)
+    if lock:
+        session.execute(_LOCK, {"keys": _keys(around)})
+    sending = stage == Stage.SEND
+    env_stop, stops, readable = _stops(session, action) if sending else (None, (), True)
+    suppressed, suppression_readable = _suppressed(session, around.facing.recipients)
+    now, rate = _rate(session, action, numbers["rate_limit"]) if sending else (_now(session), Window())
+    today, week = _spent(session, action, around)
+    return Situation(
+        stage=stage, now=now, zone=around.zone, action=around.facing, org_name=around.org_name, env_stop=env_stop, stops=stops,
+        readable=readable, suppressed=suppressed, suppression_readable=suppression_readable,
+        contacts=_contacts(session, action, around), rate=rate, outside=_outside(session, action, around, numbers["send_mode"]),
+        spent_today_minor=today, spent_week_minor=week, strangers=around.strangers, our_domains=around.domains,
+        api_scopes=around.api_scopes,
+    )  # fmt: skip
+
+
+def _around(session: Session, action: Action, numbers: Mapping[str, Values]) -> _Around:
+    by_api = action.requested_by_kind == "api"
+    found = session.execute(
+        _CONTEXT,
+        {
+            "id": action.id, "version": action.version, "sha": action.payload_sha256, "cost": action.cost_minor,
+            "asker": action.requested_by_id if action.requested_by_kind == "user" else None,
+            "api": action.requested_by_id if by_api else None, "org": action.org_id,
+        },
+    ).one()  # fmt: skip
+    if found.scope != "staff":
+        raise RuntimeError("policies are asked in a transaction of the staff's scope: contacts count across organisations")
+    facing = _facing(action, found.approved)
+    staff = _staff(session) if facing.recipients else ()
+    strangers = tuple(p for p in facing.recipients if p not in set(staff))
+    domains = tuple(str(d).strip().lower().lstrip("@") for d in numbers["send_mode"]["our_domains"])
+    limited = numbers["send_mode"]["mode"] == LIMITED
+    return _Around(facing, found.name, clock.zone(found.time_zone), staff, strangers, domains, limited, tuple(found.scopes or ()))
+
+
+def _facing(action: Action, approved: int) -> Facing:
+    kind = kinds.find(action.kind)
+    return Facing(
+        id=action.id, kind=action.kind, word=lower(kind.word) if kind else action.kind, org_id=action.org_id, agent=action.agent,
+        requested_by_kind=action.requested_by_kind, requested_by_id=action.requested_by_id, payload=action.payload,
+        origin=Origin(action.origin), untrusted_fields=_untrusted(action, kind), audience=Audience(action.audience),
+        recipients=tuple(action.recipients or ()), marketing=bool(action.marketing), cost_minor=action.cost_minor or 0,
+        currency=action.currency or "USD", account=action.account, approved_by_people=approved,
+        undo=action.undo_of is not None, words=texts_of(action.payload),
+    )  # fmt: skip
+
+
+def _untrusted(action: Action, kind: kinds.ActionKind | None) -> tuple[str, ...]:
+    """Labels of protected fields that text from outside filled. A field nobody vouches for counts as the action itself does."""
+    if kind is None:
+        return ()
+    labels = {f.name: f.label for f in kind.fields}
+    found = []
+    for name in kind.protected:
+        said = (action.provenance or {}).get(name)
+        origin = said.get("origin") if isinstance(said, Mapping) else action.origin
+        if origin != Origin.TRUSTED and action.payload.get(name) not in (None, "", [], ()):
+            found.append(labels.get(name, name.replace("_", " ")).lower())
+    return tuple(found)
+
+
+def _staff(session: Session) -> tuple[str, ...]:
+    found = []
+    for person in people.everybody(session):
+        with contextlib.suppress(BadInput):
+            found.append(person_key(person.email))
+    return tuple(found)
+
+
+def _keys(around: _Around) -> list[int]:
+    """The locks of every window this action goes through, in the one order everybody takes them in."""
+    a = around.facing
+    names = {f"rate {a.org_id} {a.kind}"}
+    names |= {f"person {_hash(p) % PERSON_LOCKS}" for p in around.strangers}
+    if a.cost_minor:
+        names.add(f"money {a.org_id} {a.currency}")
+    if around.limited and _outsiders(around):
+        names.add(f"outside {a.org_id}")
+    return sorted(_hash("policy " + n) for n in names)
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], signed=True)
+
+
+def _outsiders(around: _Around) -> list[str]:
+    a = around.facing
+    facing = {"strangers": around.strangers, "audience": a.audience, "recipients": len(a.recipients)}
+    return outsiders(facing, around.domains)
+
+
+def _now(session: Session) -> datetime:
+    return session.execute(text("SELECT clock_timestamp()")).scalar_one()  # type: ignore[no-any-return]
+
+
+def _stops(session: Session, action: Action) -> tuple[str | None, tuple[Mapping[str, Any], ...], bool]:
+    """(environment's stop, switches, readable). Whatever goes wrong means: it can't be read."""
+    try:
+        from core.runtime.switches import service as switches
+
+        with session.begin_nested():
+            return switches.env_stop(), switches.stops(session, action.org_id, action.agent), True
+    except Exception as error:  # noqa: BLE001 - fails closed
+        logger.error("kill_switch_unreadable", action_id=action.id, error=type(error).__name__)
+        return None, (), False
+
+
+def _suppressed(session: Session, recipients: Sequence[str]) -> tuple[Mapping[str, str], bool]:
+    """(who of them is suppressed and why, readable). Whatever goes wrong means: it can't be read."""
+    if not recipients:
+        return {}, True
+    try:
+        from core.runtime.contacts import queries as contacts
+
+        with session.begin_nested():
+            return contacts.suppressed(session, recipients), True
+    except (OpsError, Exception) as error:  # noqa: BLE001 - fails closed
+        logger.error("suppression_unreadable", error=type(error).__name__)
+        return {}, False
+
+
+def _rate(session: Session, action: Action, values: Values) -> tuple[datetime, Window]:
+    length, cap = window_of(values), cap_of(values, action.kind)
+    found = session.execute(
+        _WINDOW,
+        {
+            "id": action.id, "org": action.org_id, "kind": action.kind, "window": length, "patience": max(length / 12, _LEAST),
+            "mine": action.deferred_until,
+        },
+    ).one()  # fmt: skip
+    if len(found.sent) + found.ahead < cap:
+        return found.now, Window(len(found.sent), found.ahead)
+    return found.now, Window(len(found.sent), found.ahead, next_free(found.sent, found.booked, cap, length, found.now))
+
+
+_LEAST: Final = timedelta(seconds=1)
+"""So long at least one that waited is waited for, before others go instead of it."""
+
+
+def _contacts(session: Session, action: Action, around: _Around) -> Mapping[str, tuple[datetime, ...]]:
+    wanted = [p for p in _outsiders(around) if "@" in p]
+    if not wanted:
+        return {}
+    rows = session.execute(_CONTACTS, {"id": action.id, "people": wanted})
+    return {r.person: tuple(r.at) for r in rows}
+
+
+def _outside(session: Session, action: Action, around: _Around, values: Values) -> Window:
+    if not around.limited or not _outsiders(around):
+        return Window()
+    found = session.execute(
+        _OUTSIDE, {"id": action.id, "org": action.org_id, "staff": list(around.staff), "domains": list(around.domains)}
+    ).one()
+    day, cap = timedelta(seconds=DAY_S), int(values["daily_cap"])
+    sent = [t for t in found.sent if t > found.now - day]
+    return Window(len(sent), 0, next_free(sent, (), cap, day, found.now) if len(sent) >= cap else None)
+
+
+def _spent(session: Session, action: Action, around: _Around) -> tuple[int, int]:
+    if not action.cost_minor:
+        return 0, 0
+    found = session.execute(
+        _MONEY, {"id": action.id, "org": action.org_id, "currency": action.currency, "zone": str(around.zone)}
+    ).one()
+    return int(found.today), int(found.week)
