@@ -243,13 +243,17 @@ def withdraw(session: Session, action_id: int, by: Actor, note: str | None = Non
     telling.seal(session, action, "action.withdrawn", by)
 
 
-def release_held(session: Session, org_id: Any = None, agent: str | None = None) -> int:
-    """Let what a kill switch held go on, spread over time. Returns how many."""
+def release_held(
+    session: Session, org_id: Any = None, agent: str | None = None, *, ids: Sequence[int] | None = None
+) -> int:  # fmt: skip
+    """Let what a kill switch held go on, spread over time: all, or those that match. Returns how many."""
     wanted = select(Action).where(Action.state == ActionState.DEFERRED, Action.deferred_until.is_(None)).order_by(Action.id)
     if org_id is not None:
         wanted = wanted.where(Action.org_id == org_id)
     if agent is not None:
         wanted = wanted.where(Action.agent == agent)
+    if ids is not None:
+        wanted = wanted.where(Action.id.in_(ids))
     held = session.execute(wanted.with_for_update()).scalars().all()
     now = clock.now()
     for n, action in enumerate(held):

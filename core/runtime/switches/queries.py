@@ -37,6 +37,19 @@ def stops(session: Session, org_id: UUID, agent: str | None) -> tuple[dict[str, 
     )
 
 
+_HELD_UNSTOPPED = text("""
+    SELECT a.id FROM actions a WHERE a.state = 'deferred' AND a.deferred_until IS NULL AND NOT EXISTS (
+        SELECT FROM kill_switches k WHERE k.resumed_at IS NULL AND CASE k.reach
+            WHEN 'organisation' THEN k.org_id = a.org_id WHEN 'agent' THEN lower(k.agent) = lower(a.agent) ELSE true END)
+    ORDER BY a.id
+""")
+
+
+def held_unstopped(session: Session) -> list[int]:
+    """Actions a switch held that no switch in the database reaches any more."""
+    return list(session.scalars(_HELD_UNSTOPPED))
+
+
 @dataclass(frozen=True, slots=True)
 class Switch:
     """A pull of the switch. `asked_by`: who asked to resume everything, while a second admin has not."""

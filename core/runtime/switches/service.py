@@ -110,7 +110,7 @@ def resume(session: Session, switch_id: int, by: Actor) -> Resumed:
     session.execute(
         update(KillSwitch).where(KillSwitch.id == switch.id, _ON).values(resumed_by=by.label, resumed_at=func.clock_timestamp())
     )
-    released = _release(session, switch)
+    released = release_unstopped(session)
     went = f" {released} held {'action goes' if released == 1 else 'actions go'} on, a few at a time." if released else ""
     sentence = f"{by.label} resumed {switch.what}.{went}"
     _tell(session, "switch.resumed", sentence, switch, by, {"released": released, "asked_by": switch.asked_by})
@@ -118,11 +118,16 @@ def resume(session: Session, switch_id: int, by: Actor) -> Resumed:
 
 
 def release_unstopped(session: Session) -> int:
-    """Let held actions go on that nothing stops any more, e.g. after the environment's switch went off. Returns how many."""
-    stopped = queries.state(session)
-    if not stopped.held or stopped:
+    """Let held actions go on that nothing stops any more, a few at a time. Returns how many.
+
+    Called by `resume`, and every minute, since the environment's switch goes off without a call.
+    """
+    from core.runtime.actions import service as actions  # it asks this module before each effect
+
+    if env_stop() is not None:
         return 0
-    return _go_on(session, None, None)
+    free = queries.held_unstopped(session)
+    return int(actions.release_held(session, ids=free)) if free else 0
 
 
 def _reach(reach: Reach | str) -> Reach:
@@ -192,16 +197,6 @@ def _ask(session: Session, switch: Switch, by: Actor) -> Resumed:
     sentence = f"{by.label} asks to resume everything. A second admin has to agree."
     _tell(session, "switch.resume_asked", sentence, switch, by, {})
     return Resumed(False, sentence)
-
-
-def _release(session: Session, switch: Switch) -> int:
-    return _go_on(session, switch.org_id if switch.reach is Reach.ORGANISATION else None, switch.agent if switch.agent else None)
-
-
-def _go_on(session: Session, org_id: UUID | None, agent: str | None) -> int:
-    from core.runtime.actions import service as actions  # it asks this module before each effect
-
-    return int(actions.release_held(session, org_id, agent))
 
 
 def _still_on(session: Session, known: KillSwitch, reason: str, by: Actor) -> Pulled:
