@@ -22,6 +22,7 @@ ROOMS: tuple[str, ...] = (
     "core.domains.delivery.jobs",
     "core.domains.reports.jobs",
     "core.domains.drafts.jobs",
+    "core.domains.messages.actions",
     "core.runtime.agents.budget_policy",
 )
 """Modules whose import registers something. Each must be import-light: no pandas, no model SDK at the top."""

@@ -10,8 +10,8 @@ TOKEN = "xoxb-test-0123456789-never-log-me"
 CHANNELS = ("general", "leadership", "sales", "delivery", "builds", "engineering", "marketing", "ops")
 METHODS = frozenset(
     {
-        "chat.postMessage", "chat.delete", "chat.getPermalink", "conversations.history", "conversations.list", "auth.test",
-        "users.info", "users.lookupByEmail",
+        "chat.postMessage", "chat.delete", "chat.getPermalink", "conversations.history", "conversations.list",
+        "conversations.open", "auth.test", "users.info", "users.lookupByEmail",
     }
 )  # fmt: skip
 MAX_TEXT = 40_000
@@ -47,6 +47,8 @@ class FakeSlack:
         """By id, or by name with or without its #."""
         if asked in self.channels:
             return asked
+        if asked in self.users:
+            return self._talk(asked)
         return next((i for i, name in self.channels.items() if name == asked.removeprefix("#")), None)
 
     def endpoint(self, method: str, path: str) -> str | None:
@@ -77,8 +79,9 @@ class FakeSlack:
         asked = {**json_of(seen), **seen.query}
         handlers = {
             "chat.postMessage": self._post, "chat.delete": self._delete, "chat.getPermalink": self._permalink,
-            "conversations.history": self._history, "conversations.list": self._list, "auth.test": self._who,
-            "users.info": self._user, "users.lookupByEmail": self._by_email,
+            "conversations.history": self._history, "conversations.list": self._list,
+            "conversations.open": self._open, "auth.test": self._who, "users.info": self._user,
+            "users.lookupByEmail": self._by_email,
         }  # fmt: skip
         return handlers[endpoint](asked)
 
@@ -137,6 +140,17 @@ class FakeSlack:
     def _list(self, _asked: dict[str, Any]) -> Reply:
         channels = [{"id": i, "name": n, "is_channel": True, "is_archived": False} for i, n in self.channels.items()]
         return Reply(200, {"ok": True, "channels": channels, "response_metadata": {"next_cursor": ""}})
+
+    def _talk(self, user: str) -> str:
+        """The direct channel with a member."""
+        made = "D" + user[1:]
+        self.channels.setdefault(made, f"talk with {user}")
+        self.messages.setdefault(made, [])
+        return made
+
+    def _open(self, asked: dict[str, Any]) -> Reply:
+        user = str(asked.get("users"))
+        return Reply(200, {"ok": True, "channel": {"id": self._talk(user)}}) if user in self.users else _no("user_not_found")
 
     def _who(self, _asked: dict[str, Any]) -> Reply:
         told = {

@@ -1,0 +1,1 @@
+"""Messages to people: Slack posts and mail. Nothing else sends any."""

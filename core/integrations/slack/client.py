@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from json import dumps
 from typing import Any, Final
 
 from core.config import get_settings
@@ -70,9 +71,12 @@ class Slack:
         return any(m.get("ts") == message.ts for m in _messages(told))
 
     def channel_id(self, channel: str) -> str:
-        """Slack's id of a channel given by name or by id. Raises SlackRefused("channel_not_found")."""
+        """Slack's id of a channel given by name or id, or of the talk with a member. Raises SlackRefused("channel_not_found")."""
         name = channel.removeprefix("#")
-        if not channel.startswith("#") and name[:1] in ("C", "G", "D", "U") and name.isalnum() and name.isupper():
+        if not channel.startswith("#") and name.isalnum() and name.isupper():
+            if name[0] == "U":  # opening it again changes nothing
+                opened = _told(self._http.write("POST", "/conversations.open", dumps({"users": name}).encode(), _JSON))
+                return str((opened.get("channel") or {}).get("id"))
             return name
         cursor = ""
         for _ in range(MAX_PAGES):

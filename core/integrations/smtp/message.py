@@ -6,11 +6,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP, SMTPUTF8
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
-from typing import Any
+from typing import Any, Final
 
 from core.integrations.smtp.errors import SmtpRefused
+
+
+_AS_IT_IS: Final = frozenset({"list-unsubscribe", "list-unsubscribe-post", "message-id"})
+
+
+class _Policy(EmailPolicy):
+    """Long headers that programs read stay in one piece: encoded words in them would be read as they stand."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name.lower() in _AS_IT_IS:
+            return f"{name}: {value}\r\n".encode("ascii")
+        return super().fold_binary(name, value)
+
+
+_PLAIN: Final = _Policy(linesep="\r\n")
+_UTF8: Final = _Policy(linesep="\r\n", utf8=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +50,7 @@ def mime(body: bytes, date: datetime) -> Mail:
         raise SmtpRefused("A mail goes to exactly one person.", "Write one mail to each.")
     sender, recipient = parseaddr(asked["from"])[1], str(to[0])
     utf8 = not (sender.isascii() and recipient.isascii())
-    message = EmailMessage(policy=SMTPUTF8 if utf8 else SMTP)
+    message = EmailMessage(policy=_UTF8 if utf8 else _PLAIN)
     try:
         _head(message, asked, date)
         message.set_content(asked["text"], cte="quoted-printable")
