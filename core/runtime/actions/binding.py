@@ -10,7 +10,8 @@ from core.runtime.actions.models import Action
 
 BOUND = (
     "kind", "org_id", "title", "target", "payload", "account", "effect_key", "origin", "provenance", "audience", "recipients",
-    "marketing", "cost_minor", "currency", "reversible", "undo_of", "agent", "version", "demo", "expires_at",
+    "marketing", "cost_minor", "currency", "reversible", "undo_of", "agent", "version", "demo", "expires_at", "reason", "facts",
+    "requested_by", "requested_by_kind", "requested_by_id",
 )  # fmt: skip
 """Columns the hash covers, beside `wire`."""
 

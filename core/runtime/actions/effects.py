@@ -4,11 +4,15 @@
 happened, one without it certainly has not. Everything is done under the fencing token of the run that carries it out.
 """
 
+import time
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, NoReturn
 
+from sqlalchemy.exc import OperationalError
+
 from core.config import get_settings
-from core.errors import Conflict, RateLimited
+from core.errors import Conflict, RateLimited, Unavailable
 from core.kit import clock, db, log
 from core.kit.crashpoints import crashpoint, register
 from core.kit.db import STAFF
@@ -19,7 +23,11 @@ from core.runtime.runs.context import RunContext
 
 register(
     "action.after_claim",
+    "action.before_intent_committed",
     "action.after_intent_committed",
+    "action.after_look_up_before_send",
+    "action.after_refusal_before_record",
+    "action.after_no_answer",
     "action.after_send_before_record",
     "action.after_record_before_ack",
     "run.after_ack",
@@ -29,44 +37,78 @@ MAX_UNCLEAR = 5
 """After so many calls without a usable answer a person is asked what happened."""
 MAX_REFUSED = 8
 """A vendor that is busy is asked so often."""
+FRESH_S = 0.5
+"""What the gate said is acted on within so many seconds, or the gate is asked again: a process that was frozen, or had to wait,
+sends nothing on the strength of a kill switch, a limit or a lease it looked at before."""
+RECORD_S = 20.0
+"""So long the record of what a vendor answered is tried for while the database is away."""
 
 logger = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Passed:
+    """What came through the gate: whose account carries it out (or why none does), and when the gate was asked (monotonic)."""
+
+    begun: Begun
+    account: Account | Refused | None
+    asked_at: float
+
+
+class Ended(Exception):
+    """The action has its end, there is nothing more to do for this run."""
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self.state = state
 
 
 def perform(ctx: RunContext) -> dict[str, Any]:
     """Handler of `action.execute`. Returns {"action_id", "state"}; the action's own page tells the rest."""
     action_id = int(ctx.payload["action_id"])
     crashpoint("action.after_claim")
-    with ctx.transaction(staff=True) as session:
-        begun = gate.begin(session, ctx.run_id, action_id)
-    if not isinstance(begun, Begun):
-        return {"action_id": action_id, "state": begun}
-    crashpoint("action.after_intent_committed")
     try:
-        state = _carry_out(ctx, begun)
+        state = _carry_out(ctx, _pass(ctx, action_id, absent=False))
     except Ended as ended:
         state = ended.state
     crashpoint("action.after_record_before_ack")
     return {"action_id": action_id, "state": state}
 
 
-def _carry_out(ctx: RunContext, begun: Begun) -> str:
-    kind = kinds.get(begun.kind)
+def _pass(ctx: RunContext, action_id: int, *, absent: bool) -> _Passed:
+    """Through the gate, or Ended. `absent`: a look-up said that no earlier attempt did anything."""
+    asked_at = time.monotonic()
+    account: Account | Refused | None = None
+    with ctx.transaction(staff=True) as session:
+        begun = gate.begin(session, ctx.run_id, action_id, absent=absent)
+        if isinstance(begun, Begun) and not begun.dry_run:
+            account = ledger.open_account(session, begun, ctx.run_id)
+        crashpoint("action.before_intent_committed")
+    crashpoint("action.after_intent_committed")
+    if not isinstance(begun, Begun):
+        raise Ended(begun)
+    return _Passed(begun, account, asked_at)
+
+
+def _carry_out(ctx: RunContext, passed: _Passed) -> str:
+    begun = passed.begun
     if begun.dry_run:
         return _record(ctx, begun, Receipt())
-    with ctx.transaction(staff=True) as session:
-        account = ledger.open_account(session, begun, ctx.run_id)
-    if account is None:
-        return _refused(ctx, begun, Refused("Its connection was removed.", "Connect it again, then propose it anew."))
-    absent = False
-    if begun.resumed and (kind.look_up is not None or not _key_holds(kind, begun)):
-        found = _look_up(ctx, kind, begun, account)
+    if not isinstance(passed.account, Account):
+        removed = Refused("Its connection was removed.", "Connect it again, then propose it anew.")
+        return _refused(ctx, begun, passed.account or removed)
+    if not begun.resumed:
+        return _send(ctx, passed, passed.account)
+    kind = kinds.get(begun.kind)
+    if kind.look_up is not None or not _key_holds(kind, begun):
+        found = _look_up(ctx, kind, begun, passed.account)
         if found is not None:
             return _record(ctx, begun, found)
-        absent = True
+        crashpoint("action.after_look_up_before_send")
+        return _carry_out(ctx, _pass(ctx, begun.action_id, absent=True))  # the look-up took time: everything is asked again
     if begun.stop is not None:
-        return _stopped(ctx, begun, begun.stop, absent)
-    return _send(ctx, kind, begun, account)
+        return _stopped(ctx, begun, begun.stop)
+    return _send(ctx, passed, passed.account)
 
 
 def _key_holds(kind: ActionKind, begun: Begun) -> bool:
@@ -91,25 +133,31 @@ def _look_up(ctx: RunContext, kind: ActionKind, begun: Begun, account: Account) 
     try:
         found = look_up(begun.outgoing, account)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong, nothing is known
-        _end_call(ctx, call_id, "unclear", error)
+        _end_call(call_id, "unclear", error)
         _unclear(ctx, begun, error)
-    _end_call(ctx, call_id, "found" if found else "absent")
+    _end_call(call_id, "found" if found else "absent")
     return found
 
 
-def _send(ctx: RunContext, kind: ActionKind, begun: Begun, account: Account) -> str:
+def _send(ctx: RunContext, passed: _Passed, account: Account) -> str:
+    begun = passed.begun
+    kind = kinds.get(begun.kind)
     call_id = begun.call_id if begun.call_id is not None else _new_call(ctx, begun, "send")
     send = kind.send
     if send is None:
         raise Conflict(f"A {kind.word} is not sent.", "This is a fault of the program.")
     ctx.check()
+    if time.monotonic() - passed.asked_at > min(FRESH_S, get_settings().effect_settle_s / 2):
+        _too_slow(ctx, begun, call_id)
     try:
         receipt = send(begun.outgoing, account)
     except Refused as error:
-        _end_call(ctx, call_id, "refused", error)
+        _end_call(call_id, "refused", error)
+        crashpoint("action.after_refusal_before_record")
         return _refused(ctx, begun, error)
     except Exception as error:  # noqa: BLE001 - anything else may have happened
-        _end_call(ctx, call_id, "unclear", error)
+        _end_call(call_id, "unclear", error)
+        crashpoint("action.after_no_answer")
         if kind.look_up is None and not _key_holds(kind, begun):
             _unknown(ctx, begun, "No answer came, and it can't be looked up there.")
         _unclear(ctx, begun, error)
@@ -117,41 +165,54 @@ def _send(ctx: RunContext, kind: ActionKind, begun: Begun, account: Account) -> 
     return _record(ctx, begun, receipt, call_id)
 
 
+def _too_slow(ctx: RunContext, begun: Begun, call_id: int) -> NoReturn:
+    """Nothing was sent in this attempt, since the gate's word is too old. Fenced, so a run that was lost meanwhile ends here."""
+    with ctx.transaction(staff=True) as session:
+        ledger.record_not_sent(session, begun, call_id)
+    raise RateLimited("It took too long to get going, so nothing was sent.", "It is tried again.", retry_after_s=0.2)
+
+
 def _new_call(ctx: RunContext, begun: Begun, what: str) -> int:
     with ctx.transaction(staff=True) as session:
         return ledger.new_call(session, begun, what)
 
 
-def _end_call(ctx: RunContext, call_id: int, outcome: str, error: Exception | None = None) -> None:
+def _end_call(call_id: int, outcome: str, error: Exception | None = None) -> None:
     # not fenced: what a call led to is so, whoever holds the run by now
     with db.transaction(STAFF) as session:
         ledger.end_call(session, call_id, outcome, error)
 
 
 def _record(ctx: RunContext, begun: Begun, receipt: Receipt, call_id: int | None = None) -> str:
-    with ctx.transaction(staff=True) as session:
-        return ledger.record_done(session, begun.action_id, receipt, call_id, ctx.run_id)
+    """Write down that it happened; insists while the database is away, since some vendors can't be asked again."""
+    end = time.monotonic() + RECORD_S
+    while True:
+        try:
+            with ctx.transaction(staff=True) as session:
+                return ledger.record_done(session, begun.action_id, receipt, call_id, ctx.run_id)
+        except (Unavailable, OperationalError) as error:
+            if time.monotonic() > end:
+                raise
+            logger.warning("effect_not_recorded_yet", run_id=ctx.run_id, action_id=begun.action_id, error=type(error).__name__)
+            time.sleep(0.2)
 
 
 def _refused(ctx: RunContext, begun: Begun, error: Refused) -> str:
+    """Nothing was applied by this call. What an earlier one did, it does not tell."""
+    if begun.resumed:
+        if error.retryable:
+            _unclear(ctx, begun, error, error.retry_after_s)
+        _unknown(ctx, begun, f"No answer came at first, and then: {error.message}")
     with ctx.transaction(staff=True) as session:
         return ledger.record_refused(session, begun.action_id, error, MAX_REFUSED)
 
 
-def _stopped(ctx: RunContext, begun: Begun, stop: ledger.Stop, absent: bool) -> str:
-    """An earlier attempt may have sent it, and now it may not be sent. Without a look-up a person must say what happened."""
-    if not absent and not stop.held:
+def _stopped(ctx: RunContext, begun: Begun, stop: ledger.Stop) -> str:
+    """An earlier attempt may have sent it, and now it may not be sent: it waits, or a person must say what happened."""
+    if not stop.goes_on:
         _unknown(ctx, begun, f"No answer came, and it may not be sent again. {stop.reason}")
     with ctx.transaction(staff=True) as session:
-        return ledger.stop(session, begun.action_id, stop, absent=absent)
-
-
-class Ended(Exception):
-    """The action has its end, there is nothing more to do for this run."""
-
-    def __init__(self, state: str) -> None:
-        super().__init__(state)
-        self.state = state
+        return ledger.stop(session, begun.action_id, stop)
 
 
 def _unknown(ctx: RunContext, begun: Begun, why: str) -> NoReturn:
@@ -160,11 +221,11 @@ def _unknown(ctx: RunContext, begun: Begun, why: str) -> NoReturn:
     raise Ended(state)
 
 
-def _unclear(ctx: RunContext, begun: Begun, error: Exception) -> NoReturn:
+def _unclear(ctx: RunContext, begun: Begun, error: Exception, retry_after_s: float | None = None) -> NoReturn:
     """No usable answer: come back, look it up or send it with the same key; after MAX_UNCLEAR a person is asked."""
     if begun.unclear + 1 >= MAX_UNCLEAR:
         _unknown(ctx, begun, f"After {MAX_UNCLEAR} tries it is still unclear whether it happened.")
-    wait_s = get_settings().effect_retry_s * 2**begun.unclear
-    said = str(error) if isinstance(error, Unclear) else f"The call ended with an unexpected {type(error).__name__}."
+    wait_s = max(get_settings().effect_retry_s * 2**begun.unclear, retry_after_s or 0)
+    said = error.message if isinstance(error, Unclear | Refused) else f"The call ended with an unexpected {type(error).__name__}."
     logger.warning("effect_unclear", run_id=ctx.run_id, action_id=begun.action_id, error=type(error).__name__)
     raise RateLimited(f"It is not clear yet whether it happened. {said}", "It is looked up again.", retry_after_s=wait_s)

@@ -18,14 +18,20 @@ GOES_ON = (ActionState.APPROVED, ActionState.DEFERRED, ActionState.EXECUTING)
 KILL_SWITCH = "kill_switch"
 
 
-def begin(session: Session, run_id: int, action_id: int) -> Any:
-    """Let it through or not. Returns a `Begun` whose intent commits with the caller's transaction, or the state it has now."""
+def begin(session: Session, run_id: int, action_id: int, *, absent: bool = False) -> Any:
+    """Let it through or not. Returns a `Begun` whose intent commits with the caller's transaction, or the state it has now.
+
+    `absent`: this run has just looked it up, and no earlier attempt did anything; so everything is asked as for the first time.
+    """
     action = proposing.get_locked(session, action_id)
-    if action.state not in GOES_ON:
+    # one run at a time: an old run that somebody replays must not meet the one that is sending
+    if action.state not in GOES_ON or action.execute_run_id != run_id:
         return action.state
     effect = session.execute(select(Effect).where(Effect.action_id == action.id).with_for_update()).scalar_one_or_none()
     if effect is not None and effect.first_sent_at is not None:
-        return _resumed(session, action, effect)
+        if not absent:
+            return _resumed(session, action, effect)
+        effect.first_sent_at = None
     stopped = _still_bound(session, action)
     if stopped is not None:
         return stopped
@@ -63,6 +69,7 @@ def _people_agree(session: Session, action: Action) -> bool:
         select(func.count(func.distinct(func.coalesce(ActionDecision.user_id, 0)))).where(
             ActionDecision.action_id == action.id,
             ActionDecision.decision == Decided.APPROVE,
+            ActionDecision.counted,
             ActionDecision.payload_sha256 == action.payload_sha256,
         )
     ).scalar_one()
@@ -80,6 +87,7 @@ def _other_account(session: Session, action: Action) -> str:
         session.flush()
     else:
         proposing.judge(session, action, Stage.PROPOSE)
+    telling.seal(session, action, "action.edited", SYSTEM, {"fields": ["account"]})
     return action.state
 
 
@@ -104,7 +112,11 @@ def _judged(session: Session, action: Action) -> Any:
 
 def _held(said: Any) -> bool:
     """Whether nothing but a kill switch stands against it: then it is held, not denied."""
-    return all(key == KILL_SWITCH for key, one in said.said if one.verdict == Verdict.DENY)
+    return (
+        said.verdict == Verdict.DENY
+        and any(key == KILL_SWITCH and one.verdict == Verdict.DENY for key, one in said.said)
+        and all(key == KILL_SWITCH for key, one in said.said if one.verdict == Verdict.DENY)
+    )
 
 
 def _intend(
@@ -114,12 +126,18 @@ def _intend(
     action.state, action.deferred_until, action.error = ActionState.EXECUTING, None, None
     if effect is None:
         effect = Effect(
-            org_id=action.org_id, action_id=action.id, effect_key=action.effect_key, kind=action.kind, demo=action.demo,
-            audience=action.audience, recipients=action.recipients, cost_minor=action.cost_minor, currency=action.currency,
-            wire_sha256=digest(action.wire), receipt={},
-        )  # fmt: skip
+            org_id=action.org_id,
+            action_id=action.id,
+            effect_key=action.effect_key,
+            kind=action.kind,
+            demo=action.demo,
+            receipt={},
+        )
         session.add(effect)
     effect.state, effect.intent_at, effect.first_sent_at, effect.run_id = EffectState.INTENT, now, now, run_id
+    # each time, since a refused one may have been edited: the limits count whom and what this intent is about
+    effect.wire_sha256, effect.audience, effect.recipients = digest(action.wire), action.audience, action.recipients
+    effect.cost_minor, effect.currency = action.cost_minor, action.currency
     effect.vendor, effect.connection_id = (account.vendor, account.id) if account else (None, None)
     effect.dry_run = dry_run
     session.flush()
@@ -142,19 +160,33 @@ def _inside(session: Session, action: Action, run_id: int) -> str:
 
 def _resumed(session: Session, action: Action, effect: Effect) -> Any:
     """An earlier attempt may have sent it. Looking it up is always allowed; sending again only while nothing stops it."""
+    if effect.wire_sha256 != digest(action.wire) or action.approved_sha256 != binding(action):
+        return ledger.record_unknown(
+            session, action.id, "It was changed after it was approved, and it may have been sent before."
+        )
     calls = session.execute(
-        select(func.count()).where(EffectCall.effect_id == effect.id, EffectCall.outcome == "unclear")
+        select(func.count()).where(
+            EffectCall.effect_id == effect.id,
+            EffectCall.outcome.in_(("unclear", "refused")),
+            EffectCall.at >= effect.first_sent_at,
+        )
     ).scalar_one()
-    action.state = ActionState.EXECUTING
+    action.state, action.deferred_until, action.error = ActionState.EXECUTING, None, None
     session.flush()
-    return _begun(action, effect, call_id=None, resumed=True, unclear=calls, stop=_stop(session, action))
+    can_ask = kinds.get(action.kind).look_up is not None  # then the policies are asked after the look-up
+    stop = None if can_ask or effect.dry_run else _stop(session, action)
+    return _begun(action, effect, call_id=None, resumed=True, unclear=calls, stop=stop)
 
 
 def _stop(session: Session, action: Action) -> Stop | None:
     from core.runtime.policies import engine
 
-    said = engine.judge(session, action, Stage.SEND)
-    return None if said.verdict == Verdict.ALLOW else Stop(said.reason, said.verdict != Verdict.DENY or _held(said))
+    if action.expires_at <= clock.now():
+        return Stop("Its time is over.")
+    said = engine.judge(session, action, Stage.SEND, lock=True)
+    if said.verdict == Verdict.ALLOW:
+        return Stop("Only dry runs are allowed now.") if said.dry_run else None
+    return Stop(said.reason, _held(said), said.until if said.verdict == Verdict.DEFER else None)
 
 
 def _begun(action: Action, effect: Effect, *, call_id: int | None, resumed: bool, unclear: int, stop: Stop | None) -> Begun:

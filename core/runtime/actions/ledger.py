@@ -20,10 +20,16 @@ _OURS = Actor("Effects")
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """Why an effect may not be sent now. `held`: only a kill switch stands against it, so it goes on later."""
+    """Why an effect may not be sent now. `held`: only a kill switch stands against it; `until`: it goes on by itself then."""
 
     reason: str
-    held: bool
+    held: bool = False
+    until: datetime | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it may be sent later."""
+        return self.held or self.until is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +60,8 @@ class Begun:
         return Outgoing(self.wire, self.effect_key, self.org_id, self.first_sent_at if self.resumed else None)
 
 
-def open_account(session: Session, begun: Begun, run_id: int) -> Account | None:
-    """The account that carries it out, with its secret; None when it is gone."""
+def open_account(session: Session, begun: Begun, run_id: int) -> Account | Refused | None:
+    """The account that carries it out, with its secret; None when it is gone, a Refused when it can't be opened."""
     from core.runtime.connections import service as connections
 
     if begun.connection_id is None:
@@ -64,6 +70,16 @@ def open_account(session: Session, begun: Begun, run_id: int) -> Account | None:
         return connections.open_account(session, begun.connection_id, f"action {begun.action_id}", run_id)
     except NotFound:
         return None
+    except OpsError as error:  # e.g. no key for its secret: that shows before anything leaves
+        return Refused(error.message, error.next_step)
+
+
+def record_not_sent(session: Session, begun: Begun, call_id: int) -> None:
+    """This attempt sent nothing after all. What an earlier one did stays to be found out."""
+    effect = _both(session, begun.action_id)[1]
+    end_call(session, call_id, "not sent")
+    if not begun.resumed:
+        effect.first_sent_at = None
 
 
 def new_call(session: Session, begun: Begun, what: str) -> int:
@@ -91,6 +107,8 @@ def _both(session: Session, action_id: int) -> tuple[Action, Effect]:
 def record_done(session: Session, action_id: int, receipt: Receipt, call_id: int | None, run_id: int) -> str:
     """It happened (or would have, in a dry run)."""
     action, effect = _both(session, action_id)
+    if effect.state == EffectState.DONE:
+        return action.state  # recorded, but the database went away before it could say so
     if call_id is not None:
         end_call(session, call_id, "applied")
     now = clock.now()
@@ -100,14 +118,15 @@ def record_done(session: Session, action_id: int, receipt: Receipt, call_id: int
     action.external_ref, action.external_url = receipt.ref, receipt.url
     action.mode = "dry_run" if effect.dry_run else "live"
     if action.undo_of is not None:
-        _undone(session, action.undo_of)
+        undone(session, action.undo_of)
     said = f"Dry run, nothing was sent: {action.title}." if effect.dry_run else f"Done: {action.title}."
     telling.event(session, action, "done", said, cause_run_id=run_id, payload={"mode": action.mode, "url": receipt.url})
     telling.seal(session, action, "effect.done", _OURS, {"mode": action.mode, "ref": receipt.ref, "wire": effect.wire_sha256})
     return action.state
 
 
-def _undone(session: Session, action_id: int) -> None:
+def undone(session: Session, action_id: int) -> None:
+    """What it did was taken back."""
     first = proposing.get_locked(session, action_id)
     first.state = ActionState.UNDONE
     telling.event(session, first, "undone", f"Undone: {first.title}.")
@@ -151,17 +170,17 @@ def record_unknown(session: Session, action_id: int, why: str) -> str:
     return action.state
 
 
-def stop(session: Session, action_id: int, why: Stop, *, absent: bool) -> str:
-    """It may not be sent now. `absent`: it is known that no earlier attempt did; else that stays to be found out."""
-    action, effect = _both(session, action_id)
-    if absent:
-        effect.first_sent_at = None
-    if why.held:
-        proposing.defer(session, action, None, why.reason)
-    else:
-        effect.state = EffectState.FAILED
-        proposing.deny(session, action, why.reason)
+def stop(session: Session, action_id: int, why: Stop) -> str:
+    """It may not be sent now but later. Whether an earlier attempt did stays to be found out then."""
+    action, _ = _both(session, action_id)
+    proposing.defer(session, action, None if why.held else why.until, why.reason)
     return action.state
+
+
+def may_have_happened(session: Session, action_id: int) -> bool:
+    """Whether something was sent for it, or may have been."""
+    sent = select(Effect.first_sent_at).where(Effect.action_id == action_id)
+    return session.execute(sent).scalar_one_or_none() is not None
 
 
 def abandoned(session: Session, action_id: int) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.errors import Conflict, NotFound
 from core.kit import clock
 from core.kit.actor import Actor
 from core.runtime.actions import kinds, telling
@@ -86,6 +87,8 @@ def propose(session: Session, wanted: Proposal) -> Proposed:
     action_id = _insert(session, action)
     if action_id is None:  # somebody else proposed it at this very moment
         known = _by_key(session, wanted.key or "")
+        if known is None:  # another organisation's, which this transaction may not see
+            raise Conflict("There is another action with that key.", "Use a key of your own.")
         return Proposed(known.id, ActionState(known.state), "It was proposed before.", created=False)
     made = get_locked(session, action_id)
     telling.event(
@@ -111,8 +114,6 @@ def _insert(session: Session, action: Action) -> int | None:
 
 def get_locked(session: Session, action_id: int) -> Action:
     """The action's row, locked until the transaction ends. Raises NotFound."""
-    from core.errors import NotFound
-
     statement = select(Action).where(Action.id == action_id).with_for_update().execution_options(populate_existing=True)
     found = session.execute(statement).scalar_one_or_none()
     if found is None:

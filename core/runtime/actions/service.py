@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from core.errors import BadInput, Conflict, NotAllowed, OpsError
 from core.kit import clock
 from core.kit.actor import Actor
-from core.runtime.actions import kinds, telling
+from core.runtime.actions import kinds, ledger, telling
 from core.runtime.actions.kinds import Receipt, Rendering
 from core.runtime.actions.models import (
     Action,
@@ -105,8 +105,10 @@ def approve_many(session: Session, wanted: Sequence[tuple[int, str]], by: Actor,
     found = session.execute(select(Action.kind).where(Action.id.in_([i for i, _ in wanted])).distinct()).scalars().all()
     if len(found) > 1:
         raise BadInput("These are not alike.", "Approve actions of one kind together.")
+    # all rows at once, in one order and before anything is sealed: so nobody who waits for one of them holds what we need
+    session.execute(select(Action.id).where(Action.id.in_([i for i, _ in wanted])).order_by(Action.id).with_for_update())
     results = []
-    for action_id, sha in sorted(wanted):  # in one order, so that two people can't lock each other
+    for action_id, sha in sorted(wanted):
         try:
             with session.begin_nested():
                 said = decide(session, action_id, Decided.APPROVE, by, payload_sha256=sha, via=via)
@@ -121,8 +123,10 @@ def edit(
 ) -> Proposed:  # fmt: skip
     """Change fields of an action that waits: a new version with new final bytes, which needs approval of its own."""
     action = _open_for(session, action_id, payload_sha256)
-    if by.kind != "run":  # an agent may redraft what it proposed; it waits for a person as before
+    if by.kind != "run":
         _may_decide(session, action, by)
+    elif action.agent != by.label and action.run_id != by.id:  # an agent may redraft what it proposed; a person decides as before
+        raise NotAllowed("An agent may only redraft what it proposed itself.", "A person can edit it.")
     kind = kinds.get(action.kind)
     editable = {f.name for f in kind.fields}
     wrong = sorted(set(changes) - editable)
@@ -139,8 +143,9 @@ def edit(
     drawn = kind.render(model, Rendering(action.org_id, action.effect_key, account, session))
     _write(session, action, Decided.EDIT, by, via, ", ".join(changed), before)
     action.payload, action.version = payload, action.version + 1
-    if by.kind == "user":
-        action.provenance = {**action.provenance, **dict.fromkeys(changed, source)}
+    if by.kind != "user":  # what an agent redrafts may come from anywhere
+        source = {"origin": Origin.UNTRUSTED.value, "source": f"redrafted by {by.label}"}
+    action.provenance = {**action.provenance, **dict.fromkeys(changed, source)}
     apply(action, kind, drawn, account)
     session.flush()
     reason = _judge_edit(session, action)
@@ -208,10 +213,17 @@ def undo(session: Session, action_id: int, by: Actor, via: str) -> Proposed:
     return propose(
         session,
         Proposal(
-            kind.undo_kind, kind.undo_payload(action.payload, receipt), by, org_id=action.org_id, key=f"undo:{action.id}",
+            kind.undo_kind, kind.undo_payload(action.payload, receipt), by, org_id=action.org_id, key=_undo_key(session, action),
             reason=f"{by.label} takes it back.", undo_of=action.id, demo=action.demo,
         ),
     )  # fmt: skip
+
+
+def _undo_key(session: Session, action: Action) -> str:
+    """One undo at a time; another one only after one that came to nothing."""
+    nothing = (ActionState.DENIED, ActionState.FAILED, ActionState.DISMISSED)
+    before = select(func.count()).where(Action.undo_of == action.id, Action.state.in_(nothing))
+    return f"undo:{action.id}:{session.execute(before).scalar_one()}"
 
 
 def resolve(session: Session, action_id: int, happened: bool, by: Actor, via: str, note: str | None = None) -> Decision:
@@ -227,6 +239,8 @@ def resolve(session: Session, action_id: int, happened: bool, by: Actor, via: st
     effect.finished_at = action.finished_at = func.clock_timestamp()
     said = f"{by.label} says that it {'happened' if happened else 'did not happen'}."
     action.error = None if happened else {"message": said, "next_step": "Propose it again if it is still wanted."}
+    if happened and action.undo_of is not None:
+        ledger.undone(session, action.undo_of)
     _write(session, action, Decided.RESOLVE, by, via, note or said)
     telling.event(session, action, "done" if happened else "failed", f"{action.title}: {said}", by)
     telling.seal(session, action, "action.resolved", by, {"via": via, "happened": happened})
@@ -238,6 +252,8 @@ def withdraw(session: Session, action_id: int, by: Actor, note: str | None = Non
     action = get_locked(session, action_id)
     if action.state not in (ActionState.AWAITING, ActionState.DEFERRED, ActionState.APPROVED):
         raise _too_late(action)
+    if ledger.may_have_happened(session, action_id):
+        raise Conflict("It may have been sent already: no clear answer came.", "It is found out by itself, or you are asked.")
     _dismiss(action, Outcome.WITHDRAWN, by)
     telling.event(session, action, "withdrawn", f"{by.label} withdrew: {action.title}.", by, payload={"note": note})
     telling.seal(session, action, "action.withdrawn", by)

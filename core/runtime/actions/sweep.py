@@ -13,7 +13,8 @@ _AT_ONCE = 200
 
 _ABANDONED = text("""
     SELECT a.id FROM actions a JOIN runs r ON r.id = a.execute_run_id
-    WHERE a.state IN ('approved', 'executing') AND r.state IN ('failed', 'cancelled', 'quarantined', 'succeeded')
+    WHERE (a.state IN ('approved', 'executing') OR a.state = 'deferred' AND a.deferred_until IS NOT NULL)
+        AND r.state IN ('failed', 'cancelled', 'quarantined', 'succeeded')
     ORDER BY a.id LIMIT 200
 """)
 
@@ -40,6 +41,9 @@ def _expire(session: Session) -> int:
     late = _due(session, Action.state == ActionState.AWAITING, Action.deadline_at <= now)
     late += _due(session, Action.state == ActionState.DEFERRED, Action.expires_at <= now)
     for action in late:
+        if ledger.may_have_happened(session, action.id):  # it waited to be sent again with the same key
+            ledger.record_unknown(session, action.id, "Its time is over, and it may have been sent before.")
+            continue
         action.state, action.outcome, action.finished_at = ActionState.DISMISSED, Outcome.EXPIRED, now
         action.decided_by, action.decided_at = "time", now
         telling.event(session, action, "expired", f"Nobody decided in time, so it is not sent: {action.title}.")
@@ -70,6 +74,7 @@ def _abandon(session: Session, action_id: int) -> int:
 
 _STILL = """
     SELECT 1 FROM actions a JOIN runs r ON r.id = a.execute_run_id
-    WHERE a.id = :id AND a.state IN ('approved', 'executing') AND r.state IN ('failed', 'cancelled', 'quarantined', 'succeeded')
-    FOR UPDATE OF a
+    WHERE a.id = :id AND (a.state IN ('approved', 'executing') OR a.state = 'deferred' AND a.deferred_until IS NOT NULL)
+        AND r.state IN ('failed', 'cancelled', 'quarantined', 'succeeded')
+    FOR UPDATE OF a FOR SHARE OF r
 """
