@@ -1,4 +1,7 @@
-"""The gateway: health, metrics and the JSON API. It holds no state, so any number of these processes may run."""
+"""The gateway: health, metrics, the JSON API, opt-outs, and what vendors send.
+
+It holds no state, so any number of these processes may run.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,8 +16,9 @@ from starlette.types import Scope
 from app.edge.body import BodyGuard, BodyRule
 from app.edge.headers import SecurityHeaders, api_policy
 from app.edge.heart import Heart
-from app.gateway import health, metrics, problems
-from app.gateway.api import deals, facts, jobs, runs
+from app.edge.limits import Limit
+from app.gateway import health, mail_hooks, metrics, problems, slack, unsubscribe
+from app.gateway.api import actions, deals, facts, jobs, runs
 from app.gateway.trace import HttpMeters, Trace
 from core import registry
 from core.config import get_settings
@@ -23,7 +27,8 @@ from core.domains.users.rules import SCOPES
 THREADS = 16
 """Requests that talk to the database at once; fewer than it gives us connections."""
 DESCRIPTION = (
-    "Run and watch the agency's jobs, and read its deals and facts.\n\nSend `Authorization: Bearer ops_…`; a key is made with "
+    "Run and watch the agency's jobs, propose and decide actions, and read its deals and facts.\n\n"
+    "Send `Authorization: Bearer ops_…`; a key is made with "
     "`ops keys create NAME --scope …`. Errors are `application/problem+json` with a sentence (`detail`) and what to do about it "
     "(`next_step`). Scopes: " + "; ".join(f"`{k}` {v[0].lower()}{v[1:-1]}" for k, v in SCOPES.items()) + "."
 )
@@ -68,7 +73,10 @@ def create_app(body: BodyRule | None = None) -> FastAPI:
     problems.install(app)
     _health(app)
     metrics.install(app, meters)
-    for part in (jobs, runs, deals, facts):
+    app.state.opt_out_limit = Limit(unsubscribe.PER_MINUTE, 60.0)
+    for door in (unsubscribe, mail_hooks, slack):
+        app.include_router(door.router)
+    for part in (jobs, runs, actions, deals, facts):
         app.include_router(part.router, prefix="/api/v1")
     return app
 

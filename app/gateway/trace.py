@@ -9,6 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.edge.addresses import header
+from app.edge.body import logged
 from app.gateway.problems import of_error
 from core.kit import log
 
@@ -55,7 +56,7 @@ class Trace:
         try:
             await self.app(scope, receive, sending)
         except Exception as error:
-            self.log.error("request failed", path=scope["path"], exc_info=error)
+            self.log.error("request failed", path=logged(scope["path"]), exc_info=error)
             if status:
                 raise ConnectionAbortedError("the answer broke off") from None
             await of_error(error, scope)(scope, receive, sending)
@@ -70,7 +71,7 @@ class Trace:
         self.meters.seconds.labels(route).observe(seconds)
         if scope["path"] not in QUIET or status >= 500:
             self.log.info(
-                "request", method=method, path=scope["path"][:200], status=status or "hung up", ms=round(seconds * 1000, 1)
+                "request", method=method, path=logged(scope["path"]), status=status or "hung up", ms=round(seconds * 1000, 1)
             )
 
 

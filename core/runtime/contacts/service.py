@@ -13,7 +13,7 @@ from core.runtime.audit import service as audit
 from core.runtime.contacts import queries, rules
 from core.runtime.contacts.models import Suppression, Why
 from core.runtime.events import service as events
-from core.runtime.orgs.models import AGENCY_ID
+from core.runtime.orgs.models import AGENCY_ID, Organisation
 
 OWN_WORD = (Why.OPT_OUT, Why.COMPLAINT)
 """What a person said themself: only they can take it back."""
@@ -71,6 +71,14 @@ def suppress(
     detail = {"person": one.person, "why": why.value, "source": source}
     audit.write(session, "contact.suppressed", subject, by, detail, org_id=org_id)
     return Suppressed(row.id, one.person, why, changed=True)
+
+
+def opt_out(session: Session, asked: rules.OptOut) -> Suppressed:
+    """What an opt-out link asks for. An organisation that is gone by now makes no difference."""
+    known = session.execute(select(Organisation.id).where(Organisation.id == asked.org_id)).scalar_one_or_none()
+    return suppress(
+        session, asked.person, Why.OPT_OUT, "opt-out link", org_id=known or AGENCY_ID, by=Actor("Opt-out link")
+    )  # fmt: skip
 
 
 def lift(session: Session, suppression_id: int, by: Actor, reason: str, *, person_asked: bool = False) -> str:

@@ -24,6 +24,12 @@ ENDPOINTS = [
     ("GET", "/api/v1/runs/1", "runs:read"),
     ("POST", "/api/v1/runs/1/cancel", "runs:write"),
     ("POST", "/api/v1/runs/1/retry", "runs:write"),
+    ("GET", "/api/v1/actions", "actions:read"),
+    ("GET", "/api/v1/actions/1", "actions:read"),
+    ("POST", "/api/v1/actions", "actions:propose"),
+    ("POST", "/api/v1/actions/1/approve", "actions:decide"),
+    ("POST", "/api/v1/actions/1/reject", "actions:decide"),
+    ("POST", "/api/v1/actions/1/undo", "actions:decide"),
     ("GET", "/api/v1/deals", "deals:read"),
     ("GET", "/api/v1/deals/1", "deals:read"),
     ("GET", "/api/v1/facts", "facts:read"),
@@ -62,7 +68,8 @@ def test_every_endpoint_of_the_description_is_listed_above(client):
             p.replace(JOB, "{name}")
             .replace("clients.alerts", "{section}")
             .replace("deals/1", "deals/{deal_id}")
-            .replace("runs/1", "runs/{run_id}"),
+            .replace("runs/1", "runs/{run_id}")
+            .replace("actions/1", "actions/{action_id}"),
         )
         for m, p, _ in ENDPOINTS
     }
