@@ -8,7 +8,7 @@ from core.runtime.policies.words import listed
 
 SYSTEM: Final = "ManageAI Ops"
 """The name under which the program itself acts, when no agent and no person does."""
-PROPOSE_SCOPE: Final = "actions:write"
+PROPOSE_SCOPE: Final = "actions:propose"
 """What an API key must have so that its request counts as somebody's who may ask."""
 _PERSON, _API = "user", "api"
 
