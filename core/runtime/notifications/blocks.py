@@ -1,6 +1,6 @@
 """A waiting action as a Slack message: what it does, to whom, every word of it, and buttons where one tap may decide.
 
-Text that came from anywhere is shown as plain text, never as Slack's markup: a link or a mention in it stays letters.
+What it says is text, never Slack's markup: `slack.post` writes out what would be a mention or a hidden link.
 """
 
 import json
@@ -15,8 +15,10 @@ from core.runtime.actions.models import Action, ActionState, Origin
 APPROVE: Final = "ops_approve"
 REJECT: Final = "ops_reject"
 OPEN: Final = "ops_open"
-MAX_SHOWN: Final = 2_800
-"""Slack takes 3,000 characters a section. What does not fit whole is not decided here."""
+MAX_SHOWN: Final = 2_500
+"""What does not fit whole is not decided here."""
+PIECE: Final = 500
+"""Slack takes 3,000 characters a section, and writes & as five."""
 Block = dict[str, Any]
 
 
@@ -40,26 +42,34 @@ def approval_text(action: Action) -> str:
 
 
 def approval_blocks(action: Action, public_url: str) -> list[Block]:
-    """The blocks of the notice. `public_url` is where the dashboard is reached; opening the link decides nothing."""
-    tap, shown = one_tap(action), _content(action)
-    blocks: list[Block] = [
-        {"type": "header", "text": _plain(_cut(action.title, 150))},
-        _fields(action),
-        *([{"type": "section", "text": _plain(_cut(f"Why: {action.reason}", 600))}] if action.reason else []),
+    """The `blocks` of a `slack.post` that asks for a decision. `public_url` is where the dashboard is reached; opening the link
+    decides nothing."""
+    tap = one_tap(action)
+    texts = [_facts(action), *([f"Why: {_cut(action.reason, 400)}"] if action.reason else []), *_pieces(_content(action))]
+    return [
+        {"type": "header", "text": _cut(action.title, 150)},
+        *({"type": "section", "text": t} for t in texts),
+        {"type": "buttons", "buttons": _buttons(action, public_url, tap)},
+        {"type": "section", "text": _fate(action, tap)},
     ]
-    if shown:
-        blocks.append({"type": "section", "text": _plain(_cut(shown, MAX_SHOWN))})
-    blocks.append({"type": "actions", "block_id": f"ops:{action.id}", "elements": _buttons(action, public_url, tap)})
-    blocks.append({"type": "context", "elements": [_plain(_cut(_fate(action, tap), 300))]})
-    return blocks
+
+
+def _pieces(text: str) -> list[str]:
+    """At most MAX_SHOWN characters in pieces that fit Slack's sections even when every sign of them has to be written out."""
+    shown = _cut(text, MAX_SHOWN)
+    pieces = [shown[at : at + PIECE] for at in range(0, len(shown), PIECE)]
+    return [p for p in pieces if p.strip()]
 
 
 def decided_blocks(title: str, sentence: str, action_id: int, public_url: str) -> list[Block]:
-    """What takes the notice's place once it is decided: no buttons any more, a link to the item."""
+    """Slack's own blocks that take the notice's place once it is decided: no decision any more, a link to the item."""
     return [
         {"type": "section", "text": _plain(_cut(title, 600))},
         {"type": "section", "text": _plain(_cut(sentence, 600))},
-        {"type": "actions", "block_id": f"ops:{action_id}", "elements": [_link(action_id, public_url)]},
+        {
+            "type": "actions",
+            "elements": [{"type": "button", "action_id": OPEN, "text": _plain("Open"), "url": _url(action_id, public_url)}],
+        },
     ]
 
 
@@ -85,7 +95,7 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _fields(action: Action) -> Block:
+def _facts(action: Action) -> str:
     cost = money.show(action.cost_minor, action.currency) if action.cost_minor else "nothing"
     pairs = [
         ("Reaches", action.target),
@@ -93,7 +103,7 @@ def _fields(action: Action) -> Block:
         ("Costs", cost),
         ("Can be undone", "yes" if action.reversible else "no"),
     ]
-    return {"type": "section", "fields": [_plain(_cut(f"{label}\n{value}", 400)) for label, value in pairs]}
+    return "\n".join(f"{label}: {_cut(value, 100)}" for label, value in pairs)
 
 
 def _content(action: Action) -> str:
@@ -110,21 +120,21 @@ def _content(action: Action) -> str:
 
 
 def _buttons(action: Action, public_url: str, tap: bool) -> list[Block]:
+    opens: Block = {"label": "Open", "url": _url(action.id, public_url)}
     if not tap:
-        return [_link(action.id, public_url)]
+        return [opens]
     kind = kinds.find(action.kind)
     value = json.dumps({"action": action.id, "sha256": action.payload_sha256}, separators=(",", ":"))
     yes = _cut(f"Approve: {kind.verb}" if kind else "Approve", 75)
     return [
-        {"type": "button", "action_id": APPROVE, "style": "primary", "text": _plain(yes), "value": value},
-        {"type": "button", "action_id": REJECT, "style": "danger", "text": _plain("Reject"), "value": value},
-        _link(action.id, public_url),
+        {"label": yes, "action": APPROVE, "value": value, "style": "primary"},
+        {"label": "Reject", "action": REJECT, "value": value, "style": "danger"},
+        opens,
     ]
 
 
-def _link(action_id: int, public_url: str) -> Block:
-    url = f"{public_url.rstrip('/')}/action?action={action_id}"
-    return {"type": "button", "action_id": OPEN, "text": _plain("Open"), "url": url}
+def _url(action_id: int, public_url: str) -> str:
+    return f"{public_url.rstrip('/')}/action?action={action_id}"
 
 
 def _fate(action: Action, tap: bool) -> str:
