@@ -21,13 +21,15 @@ from typing import Final
 
 from core.config import get_settings
 from core.errors import BadInput, Conflict, NotFound, Unavailable
+from core.kit.crashpoints import crashpoint, register
 
 FILE: Final = "secret.keys"
 SETTING: Final = "OPS_SECRET_KEYS"
 ROOT: Final = "root"
 KEY_BYTES: Final = 32
+register("keyring.before_replace")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-_SEE_DOCTOR: Final = "`ops doctor` says which keys the database needs; bring them back, or enter the connections anew."
+SEE_DOCTOR: Final = "`ops doctor` says which keys the database needs: bring them back (if they are lost: `ops secrets reset`)."
 
 
 class KeyMissing(Unavailable):
@@ -55,7 +57,7 @@ class Keyring:
         """The key that sealed something. Raises KeyMissing."""
         found = self.keys.get(key_id) if key_id != ROOT else None
         if found is None:
-            raise KeyMissing(f"The key {key_id} of a stored secret is not in {self.source}.", _SEE_DOCTOR)
+            raise KeyMissing(f"The key {key_id} of a stored secret is not in {self.source}.", SEE_DOCTOR)
         return found
 
     @property
@@ -94,7 +96,7 @@ def keyring() -> Keyring:
             seen = file.stat()
         except OSError:
             raise KeyMissing(
-                f"There are no keys for stored secrets: {SETTING} is not set and {file} is missing.", _SEE_DOCTOR
+                f"There are no keys for stored secrets: {SETTING} is not set and {file} is missing.", SEE_DOCTOR
             ) from None
         stamp = (str(file), seen.st_ino, seen.st_mtime_ns, seen.st_size)
     kept = _kept
@@ -195,6 +197,24 @@ def _changing() -> Iterator[tuple[Path, Keyring]]:
 
 
 @contextlib.contextmanager
+def one_rotation() -> Iterator[None]:
+    """Hold this while rotating: two at once would undo each other's work. A killed holder holds nothing. Raises Conflict."""
+    file = path()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(file.with_suffix(".rotation"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Conflict(
+                "A rotation is going on already.", "Wait for it to end; `ops secrets status` shows how far it is."
+            ) from None
+        yield
+    finally:
+        os.close(lock)
+
+
+@contextlib.contextmanager
 def _alone(file: Path) -> Iterator[None]:
     """One writer at a time, on this machine. The lock is a file of its own: the keys' file is replaced, never written into."""
     lock = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -218,6 +238,7 @@ def _write(file: Path, keys: Mapping[str, bytes]) -> None:
         opened.writelines(lines)
         opened.flush()
         os.fsync(opened.fileno())
+    crashpoint("keyring.before_replace")
     draft.replace(file)
     folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -14,6 +14,7 @@ from core.config import Settings, get_settings, started_at_tick
 from core.errors import BadInput
 from core.kit import reach, schema
 from core.kit.embedded.process import adopt_orphans
+from core.runtime.connections import keycheck
 from worker.supervisor import guardian, ports, prepare, procfile
 from worker.supervisor.children import CHILD_MARK
 from worker.supervisor.nursery import Nursery
@@ -119,6 +120,8 @@ def boot(*, demo: bool, say: Callable[[str], None], before: Callable[[], object]
         found = prepare.look(addresses.admin)
         if found.empty or not found.at_head:
             prepare.prepare(demo=demo, say=say)
+        with reach.connect(addresses.admin) as connection:
+            keycheck.before_start(connection)
     except BaseException:
         if nursery:
             nursery.end()

@@ -194,6 +194,8 @@ class Supervisor:
             os.close(fd)
             found = re.search(rf"^{prepare.TOKEN_LINE}(\S+)$", said.decode(errors="replace"), re.MULTILINE)
             self._link = f"{self._booted.base_url}/auth/link?token={found[1]}" if found else ""
+            for note in re.findall(rf"^{prepare.NOTE_LINE}(.+)$", said.decode(errors="replace"), re.MULTILINE):
+                self.say(note, "warning")
             if not found:
                 self.say(f"no sign-in link could be made: {said.decode(errors='replace').strip()}", "error")
 

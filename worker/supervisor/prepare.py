@@ -14,6 +14,7 @@ from core.kit import reach, schema
 
 LINK_MINUTES = 60
 TOKEN_LINE = "token "  # noqa: S105 - a line of ours starts so
+NOTE_LINE = "note "
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ def prepare(*, demo: bool, say: Callable[[str], None]) -> None:
     with process:
         for line in process.stdout or ():
             if not line.startswith(TOKEN_LINE):
-                say(line.rstrip())
+                say(line.removeprefix(NOTE_LINE).rstrip())
         told = (process.stderr.read() if process.stderr else "").strip()
     if process.returncode != 0:
         raise OpsError(f"The database could not be prepared: {told or 'it was interrupted.'}")
@@ -71,6 +72,7 @@ def main() -> None:
         schema.upgrade(admin_url)
         found = look(admin_url)
     _say(f"{TOKEN_LINE}{_settle(load_demo=found.empty and '--demo' in sys.argv)}")
+    _take_accounts()
 
 
 def _settle(*, load_demo: bool) -> str:
@@ -90,6 +92,19 @@ def _settle(*, load_demo: bool) -> str:
             _say("loading the demo agency (the first time only; `ops demo clear` removes it)")
             demos.load(session)
         return users.create_login_link(session, users.ensure_first_admin(session), LINK_MINUTES)
+
+
+def _take_accounts() -> None:
+    """Accounts that the environment names become connections; one that can't be used is said, and stops nothing."""
+    from core.kit import db
+    from core.kit.db import STAFF
+    from core.runtime.connections import service as connections
+
+    try:
+        with db.transaction(STAFF) as session:
+            connections.sync_environment(session, remove_gone=True)
+    except OpsError as error:
+        _say(f"{NOTE_LINE}{error}")
 
 
 def _say(line: str) -> None:

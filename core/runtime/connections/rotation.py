@@ -1,16 +1,17 @@
 """A new key for every stored secret, while the app works: readers, writers and a kill at any moment included.
 
-The new key is on disk before anything is sealed with it, and every process reads the keys anew when the file changes. Rows are sealed anew
-in small transactions, each with its old ciphertext as the condition, so a secret that a person saves meanwhile is never overwritten.
-What a killed rotation left is taken up by the next. A key goes only when nothing is sealed with it any more.
+The new key is on disk before anything is sealed with it, and every process reads the keys anew when the file changes. Rows
+are sealed anew in small transactions, each with its old ciphertext as the condition, so a secret that a person saves
+meanwhile is never overwritten. What a killed rotation left is taken up by the next. A key goes only when nothing is sealed
+with it any more.
 """
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, exists, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -32,6 +33,7 @@ register(
     "rotation.after_batch", "rotation.before_finish",
 )  # fmt: skip
 Transaction = Callable[[], AbstractContextManager[Session]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +58,49 @@ class Rotated:
 def rotate(
     by: Actor, *, transaction: Transaction | None = None, batch: int = BATCH, on_rows: Callable[[int], None] | None = None
 ) -> Rotated:
-    """Seal every secret with a new key; with keys from the environment, with the first of them. Raises KeyMissing, BadKeys.
+    """Seal every secret with a new key; with keys from the environment, with the first of them.
 
     While secrets are under an older key than the current one, that rotation is finished and no new key is made. `on_rows`
-    gets how many rows are done so far.
+    gets how many rows are done so far. Raises Conflict while another rotation goes on, KeyMissing, BadKeys.
     """
-    opened: Transaction = transaction or (lambda: db.transaction(db.STAFF))
+    with keyring.one_rotation():
+        return _rotate(by, transaction or (lambda: db.transaction(db.STAFF)), batch, on_rows)
+
+
+def _rotate(by: Actor, opened: Transaction, batch: int, on_rows: Callable[[int], None] | None) -> Rotated:
     with opened() as session:
         ring = vault.ring_for(session)
-        waiting = sum(many for key_id, many in key_counts(session).items() if key_id != ring.current)
-    new_key = not waiting and keyring.from_environment() is None
+        cut_off = any(key_id != ring.current for key_id in key_counts(session)) or _unfinished(session, ring.current)
+    new_key = not cut_off and keyring.from_environment() is None
     if new_key:
         keyring.add()
         crashpoint("rotation.after_key_written")
     ring = keyring.keyring()
-    with opened() as session:
-        rotation_id = _evidence(session, ring.current, by)
+    rotation_id = _patiently(opened, lambda session: _evidence(session, ring.current, by))
     crashpoint("rotation.after_evidence")
     unopened: set[int] = set()
     while _pass(opened, ring, rotation_id, batch, unopened, on_rows):
         # again, until a pass meets nothing: somebody may have sealed with the key before while it ran
         pass
     crashpoint("rotation.before_finish")
-    with opened() as session:
-        return _finish(session, rotation_id, by, tuple(sorted(unopened)), new_key)
+    return _patiently(opened, lambda session: _finish(session, rotation_id, by, tuple(sorted(unopened)), new_key))
+
+
+def _patiently(opened: Transaction, work: Callable[[Session], T]) -> T:
+    """One transaction, again when somebody held what it needs for too long, or waited for what it held: nothing is lost by it."""
+    for turn in range(_TRIES):
+        try:
+            with opened() as session:
+                return work(session)
+        except OperationalError:
+            if turn == _TRIES - 1:
+                raise
+    raise AssertionError
+
+
+def _unfinished(session: Session, to_key: str) -> bool:
+    wanted = (KeyRotation.to_key == to_key, KeyRotation.finished_at.is_(None))
+    return bool(session.scalar(select(exists().where(*wanted))))
 
 
 def _evidence(session: Session, to_key: str, by: Actor) -> int:
@@ -101,22 +122,16 @@ def _pass(
     opened: Transaction, ring: Keyring, rotation_id: int, batch: int, unopened: set[int], on_rows: Callable[[int], None] | None
 ) -> bool:
     """Once through all rows that are under another key. False when there was none that can be opened."""
-    after, met = 0, False
+    after: int | None = 0
+    met = False
     while True:
-        for turn in range(_TRIES):
-            try:
-                last, found, done = _batch(opened, ring, rotation_id, batch, after, unopened)
-                break
-            except OperationalError:
-                # somebody held one of the rows for too long, or held it while waiting for another: the batch was undone
-                if turn == _TRIES - 1:
-                    raise
+        begin = after or 0
+        after, found, done = _patiently(opened, lambda session: _batch(session, ring, rotation_id, batch, begin, unopened))  # noqa: B023
         met = met or found
         if on_rows is not None and done is not None:
             on_rows(done)
-        if last is None:
+        if after is None:
             return met
-        after = last
         crashpoint("rotation.after_batch")
 
 
@@ -129,33 +144,30 @@ _RESEAL = (
 
 
 def _batch(
-    opened: Transaction, ring: Keyring, rotation_id: int, batch: int, after: int, unopened: set[int]
+    session: Session, ring: Keyring, rotation_id: int, batch: int, after: int, unopened: set[int]
 ) -> tuple[int | None, bool, int | None]:
     """(last id looked at, whether any could be opened, rows done by the rotation so far); None when there was nothing."""
-    with opened() as session:
-        rows = session.execute(
-            select(Connection.id, Connection.org_id, Connection.secret)
-            .where(Connection.secret.is_not(None), Connection.key_id != ring.current, Connection.id > after)
-            .order_by(Connection.id)
-            .limit(batch)
-        ).all()
-        if not rows:
-            return None, False, None
-        changes: list[dict[str, Any]] = []
-        for row in rows:
-            where = vault.place(row.org_id, row.id)
-            try:
-                plain = crypto.open_(row.secret, where)
-            except (KeyMissing, crypto.Rejected):
-                unopened.add(row.id)
-                continue
-            unopened.discard(row.id)
-            cipher, key_id = crypto.seal(plain, where, ring)
-            changes.append({"its_id": row.id, "old": bytes(row.secret), "new": cipher, "new_key": key_id})
-        crashpoint("rotation.after_sealed")
-        done = _write(session, rotation_id, changes) if changes else None
-        crashpoint("rotation.after_updated")
-    return rows[-1].id, bool(changes), done
+    rows = session.execute(
+        select(Connection.id, Connection.org_id, Connection.secret)
+        .where(Connection.secret.is_not(None), Connection.key_id != ring.current, Connection.id > after)
+        .order_by(Connection.id)
+        .limit(batch)
+    ).all()
+    changes: list[dict[str, Any]] = []
+    for row in rows:
+        where = vault.place(row.org_id, row.id)
+        try:
+            plain = crypto.open_(row.secret, where)
+        except (KeyMissing, crypto.Rejected):
+            unopened.add(row.id)
+            continue
+        unopened.discard(row.id)
+        cipher, key_id = crypto.seal(plain, where, ring)
+        changes.append({"its_id": row.id, "old": bytes(row.secret), "new": cipher, "new_key": key_id})
+    crashpoint("rotation.after_sealed")
+    done = _write(session, rotation_id, changes) if changes else None
+    crashpoint("rotation.after_updated")
+    return (rows[-1].id if rows else None), bool(changes), done
 
 
 def _write(session: Session, rotation_id: int, changes: list[dict[str, Any]]) -> int:
@@ -204,9 +216,7 @@ def drop(session: Session, key_id: str, by: Actor) -> str:
     _tell(session, "keys.dropped", f"{by.label} dropped the key {key_id}: nothing is sealed with it.", by, last, {"key": key_id})
     if in_environment:
         return f"Nothing is sealed with {key_id}: take it out of {keyring.SETTING} and start the app's processes again."
-    return (
-        f"The key {key_id} is gone. Backups made while it was in use need it to be read: their connections must be entered anew."
-    )
+    return f"The key {key_id} is gone. Secrets in backups that were made while it was in use can't be read any more."
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,20 +35,16 @@ def ring_for(session: Session) -> Keyring:
     """
     # a key is dropped only when nobody holds this: so no secret is sealed with a key that is gone when it commits
     session.execute(_SHARED, {"k": _KEYS_LOCK})
-    known = set(session.scalars(select(KeyRotation.to_key)))
-    if not known:
-        if not keyring.present() and not session.scalar(select(exists().where(Connection.secret.is_not(None)))):
-            keyring.create()
-        ring = keyring.keyring()
+    newest = session.scalar(select(KeyRotation.to_key).order_by(KeyRotation.id.desc()).limit(1))
+    sealed = session.scalar(select(exists().where(Connection.secret.is_not(None))))
+    if not sealed:
+        keyring.create()
+    ring = keyring.keyring()
+    if newest is None or (newest not in ring.ids and not sealed):
         values = {"to_key": ring.current, "by": "System", "finished_at": clock.now(), "left": {}}
         session.execute(insert(KeyRotation).values(values))
-        return ring
-    ring = keyring.keyring()
-    if not known.intersection(ring.ids):
-        raise BadKeys(
-            f"The keys in {ring.source} are not those of this database, which knows {', '.join(sorted(known))}.",
-            "Bring the database's keys here; `ops doctor` says which it needs.",
-        )
+    elif newest not in ring.ids:
+        raise BadKeys(f"{ring.source} does not hold {newest}, the newest key of this database.", keyring.SEE_DOCTOR)
     return ring
 
 
