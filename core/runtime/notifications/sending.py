@@ -1,6 +1,7 @@
 """Notifications by mail and Slack: at once, or together once an hour or a day. They leave as actions, like all that leaves."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -11,8 +12,9 @@ from core.config import get_settings
 from core.errors import OpsError
 from core.kit import clock, log
 from core.kit.urls import base_url
-from core.runtime.notifications import queries
-from core.runtime.notifications.models import AGENT, Channel, Notification, NotificationPreference, Pace
+from core.runtime.actions.models import Action, ActionState
+from core.runtime.notifications import blocks, queries
+from core.runtime.notifications.models import AGENT, APPROVAL, Channel, Notification, NotificationPreference, Pace
 from core.runtime.notifications.queries import Preference
 from core.runtime.notifications.service import ACTOR
 from core.runtime.orgs import people
@@ -27,6 +29,7 @@ LOOK_BACK: Final = timedelta(days=7)
 MOST: Final = 30
 """Lines of a digest; it says how many more there are."""
 
+_ACTION = re.compile(r"/action\?action=(\d{1,18})")
 logger = log.get(__name__)
 
 
@@ -39,8 +42,8 @@ def tell(ctx: RunContext) -> dict[str, Any]:
         for one in wanted:
             person = people.find(session, one.user_id)
             if person is not None and how[one.user_id].channel is not Channel.APP_ONLY:
-                body = f"{one.body}\n\n{link(one.href)}"
-                sent += _send(session, ctx, person, how[one.user_id], one.title, body, f"notification:{one.id}")
+                body, key = f"{one.body}\n\n{link(one.href)}", f"notification:{one.id}"
+                sent += _send(session, ctx, person, how[one.user_id], one.title, body, key, _action(session, one))
         _told(session, [n.id for n in wanted])
     return {"sent": sent}
 
@@ -130,11 +133,20 @@ def _lines(wanted: Sequence[Notification]) -> str:
     return "\n\n".join(told)
 
 
-def _send(session: Session, ctx: RunContext, person: Person, how: Preference, title: str, body: str, key: str) -> bool:
+def _action(session: Session, one: Notification) -> Action | None:
+    """The action a notification asks about, for its buttons."""
+    number = _ACTION.fullmatch(one.href) if one.kind == APPROVAL else None
+    return session.get(Action, int(number[1])) if number else None
+
+
+def _send(
+    session: Session, ctx: RunContext, person: Person, how: Preference, title: str, body: str, key: str,
+    action: Action | None = None,
+) -> bool:  # fmt: skip
     """Propose the message; what the policies refuse stays in the bell. False when it can't even be proposed."""
     from core.runtime.actions.service import Proposal, propose
 
-    kind, payload = _message(person, how, title, body)
+    kind, payload = _message(person, how, " ".join(title.split()), body, action)
     try:
         with session.begin_nested():
             propose(
@@ -150,9 +162,16 @@ def _send(session: Session, ctx: RunContext, person: Person, how: Preference, ti
     return True
 
 
-def _message(person: Person, how: Preference, title: str, body: str) -> tuple[str, dict[str, Any]]:
-    """(kind, payload) of the action. Without a Slack account it is a mail."""
-    foot = f"How you are told: {link('/notifications')}"
+def _message(person: Person, how: Preference, title: str, body: str, action: Action | None) -> tuple[str, dict[str, Any]]:
+    """(kind, payload) of the message. Without a Slack account it is a mail."""
     if how.channel is Channel.SLACK and person.slack_user_id:
-        return "slack.post", {"channel": person.slack_user_id, "text": f"*{title}*\n{body}"}
-    return "mail.send", {"to": person.email, "subject": title, "text": f"{body}\n\n--\n{foot}"}
+        if action is not None and action.state == ActionState.AWAITING:
+            said = {"text": blocks.approval_text(action), "blocks": blocks.approval_blocks(action, base_url())}
+        else:
+            said = {"text": f"**{title}**\n{body}"}
+        return "slack.post", {"channel": person.slack_user_id, **said}
+    return "mail.send", {
+        "to": person.email,
+        "subject": title,
+        "text": f"{body}\n\n--\nHow you are told: {link('/notifications')}",
+    }
