@@ -1,0 +1,158 @@
+"""Judging real actions against a real database: what is read, what is stored, how verdicts combine."""
+
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy import select, text
+
+from core.config import get_settings
+from core.kit import db as database
+from core.kit.db import APP_ROLE, STAFF
+from core.runtime.actions.models import Decided
+from core.runtime.orgs.models import AGENCY_ID
+from core.runtime.policies import engine
+from core.runtime.policies.models import PolicyVerdict, Stage, Verdict
+from tests.cast import make_cast
+from tests.core.runtime.policies import making
+from tests.gates import open_to_all, set_numbers
+from tests.tools.counting import queries
+
+pytestmark = pytest.mark.usefixtures("db")
+
+
+def said(judgement: engine.Judgement, key: str) -> str | None:
+    return next((s.verdict.value for k, s in judgement.said if k == key), None)
+
+
+def test_a_mail_outside_is_denied_until_somebody_opens_the_mode() -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        action = making.action(session)
+        judgement = engine.judge(session, action, Stage.PROPOSE)
+        assert judgement.verdict == Verdict.DENY
+        assert "an admin can change the send mode" in judgement.reason
+        set_numbers(session, "send_mode", mode="live")
+        set_numbers(session, "contact_ceiling", quiet=False)
+        judgement = engine.judge(session, action, Stage.PROPOSE)
+        assert (judgement.verdict, judgement.approvals) == (Verdict.APPROVAL, 1)
+
+
+def test_every_answer_is_stored_with_all_it_rests_on() -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        action = making.action(session)
+        judgement = engine.judge(session, action, Stage.SEND, lock=True)
+        rows = session.execute(select(PolicyVerdict).order_by(PolicyVerdict.id)).scalars().all()
+    assert judgement.verdict == Verdict.ALLOW, judgement.reason
+    assert [r.policy for r in rows] == [k for k, _ in judgement.said]
+    texts = next(r for r in rows if r.policy == "sensitive_patterns")
+    assert texts.inputs == {}, "the message itself is not stored a second time"
+    rate = next(r for r in rows if r.policy == "rate_limit")
+    assert rate.inputs["sent"] == 0
+    assert rate.values["kinds"]["mail.send"] == 50
+
+
+def test_an_approval_counts_only_for_exactly_this_version() -> None:
+    with database.transaction(STAFF) as session:
+        cast = make_cast(session)
+        open_to_all(session, approvals=True)
+        action = making.action(session)
+        assert engine.judge(session, action, Stage.SEND, lock=True).verdict == Verdict.APPROVAL
+        insert = text(
+            "INSERT INTO action_decisions (org_id, action_id, version, payload_sha256, decision, counted, user_id, by, via)"
+            " VALUES (:org, :id, :version, :sha, :decision, true, :user, 'Dave', 'web')"
+        )
+        approve = {"org": action.org_id, "id": action.id, "decision": Decided.APPROVE, "user": cast.users["Dave"]}
+        session.execute(insert, approve | {"version": 1, "sha": "another"})
+        assert engine.judge(session, action, Stage.SEND, lock=True).verdict == Verdict.APPROVAL
+        session.execute(insert, approve | {"version": 1, "sha": action.payload_sha256, "user": cast.users["Dan"]})
+        assert engine.judge(session, action, Stage.SEND, lock=True).verdict == Verdict.ALLOW
+
+
+def test_the_switch_stops_what_is_about_to_be_sent() -> None:
+    from core.runtime.switches import service as switches
+
+    with database.transaction(STAFF) as session:
+        cast = make_cast(session)
+        open_to_all(session)
+        action = making.action(session)
+        assert engine.judge(session, action, Stage.SEND, lock=True).verdict == Verdict.ALLOW
+        switches.pull(session, "everything", "Something is wrong.", cast.actor("Dave"))
+        judgement = engine.judge(session, action, Stage.SEND, lock=True)
+        assert judgement.verdict == Verdict.DENY
+        assert "Something is wrong." in judgement.reason
+
+
+@pytest.mark.parametrize(
+    ("table", "policy"), [("kill_switches", "kill_switch"), ("suppressions", "suppression")], ids=["switch", "suppression"]
+)
+def test_what_cannot_be_read_denies_and_the_verdict_is_stored(table: str, policy: str) -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        action = making.action(session)
+        assert engine.judge(session, action, Stage.SEND, lock=True).verdict == Verdict.ALLOW
+    owner = str(get_settings().database_admin_url)
+    with psycopg.connect(owner, autocommit=True) as connection:
+        connection.execute(f"REVOKE SELECT ON {table} FROM {APP_ROLE}")  # type: ignore[arg-type]
+        try:
+            with database.transaction(STAFF) as session:
+                judgement = engine.judge(session, session.merge(action), Stage.SEND, lock=True)
+        finally:
+            connection.execute(f"GRANT SELECT ON {table} TO {APP_ROLE}")  # type: ignore[arg-type]
+    assert judgement.verdict == Verdict.DENY
+    assert said(judgement, policy) == "deny"
+    with database.transaction(STAFF) as session:
+        last = select(PolicyVerdict.verdict).where(PolicyVerdict.policy == policy).order_by(PolicyVerdict.id.desc())
+        assert session.execute(last).scalars().first() == "deny"
+
+
+@pytest.mark.parametrize(
+    ("policy", "values"),
+    [
+        ("rate_limit", {"kinds": {"mail.send": "many"}}),
+        ("rate_limit", {"window_s": None}),
+        ("contact_ceiling", {"quiet": True, "quiet_from": "late"}),
+        ("contact_ceiling", {"week": "few"}),
+        ("send_mode", {"mode": "live", "our_domains": None}),
+        ("agent_kinds", {"may": 3}),
+        ("sensitive_patterns", {"words": ["re:("]}),
+    ],
+)
+def test_a_policy_whose_numbers_are_broken_denies(policy: str, values: dict[str, Any]) -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        set_numbers(session, policy, **values)
+        action = making.action(session, agent="Sales AI" if policy == "agent_kinds" else None)
+        making.effect(session, making.action(session))
+        judgement = engine.judge(session, action, Stage.SEND, lock=True)
+    assert judgement.verdict == Verdict.DENY
+    assert "could not be applied" in judgement.reason
+
+
+def test_outside_the_staff_scope_nothing_is_judged() -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        action = making.action(session)
+    with pytest.raises(RuntimeError, match="scope"), database.transaction(AGENCY_ID) as session:
+        engine.judge(session, session.merge(action), Stage.SEND, lock=True)
+
+
+def test_the_number_of_questions_is_fixed() -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        action = making.action(session, recipients=[f"p{n}@northwind.example" for n in range(40)], cost_minor=100)
+        for _ in range(3):
+            making.effect(session, making.action(session))
+        session.flush()
+        with queries() as asked:
+            engine.judge(session, action, Stage.SEND, lock=True)
+        with queries() as proposed:
+            engine.judge(session, action, Stage.PROPOSE)
+    # numbers, context, people, locks, switches, suppression, window, money, contacts, verdicts, and two savepoints
+    assert len(asked) == 10 + 4, asked
+    assert len(proposed) == 8 + 2, proposed
