@@ -12,6 +12,7 @@ COMMANDS = {
     "doctor": ("app.commands.doctor:doctor", "Check the installation and say what to do about what is wrong."),
     "jobs": ("app.commands.jobs:jobs", "Scheduled agent jobs: list, show, run, enable, disable, add."),
     "runs": ("app.commands.runs:runs", "The run ledger: list, show, cancel, retry."),
+    "actions": ("app.commands.actions:actions", "Actions: what waits for a decision, approve, reject, reply, undo, resolve."),
     "import": ("app.commands.imports:imports", "Bring in records from files and vendors."),
     "demo": ("app.commands.demo:demo", "Load or clear the demo agency."),
     "users": ("app.commands.users:users", "People who may sign in: add, link."),

@@ -39,7 +39,7 @@ minutes_option = click.option(
 
 @click.group()
 def users() -> None:
-    """People who may sign in: add, list, link, role, password, disable, enable."""
+    """People who may sign in: add, list, link, role, slack, password, disable, enable."""
 
 
 @users.command("add")
@@ -81,11 +81,11 @@ def list_command(as_json_: bool) -> None:
         as_json([asdict(u) for u in found])
         return
     table(
-        ("Id", "Name", "E-mail", "Role", "Signs in by", "Browsers", "Last seen"),
+        ("Id", "Name", "E-mail", "Role", "Signs in by", "Browsers", "Last seen", "Slack"),
         [
             (
                 u.id, u.name, u.email, u.role.value if u.enabled else f"{u.role.value}, disabled",
-                "password or link" if u.has_password else "link", u.sessions, ago(u.last_seen_at),
+                "password or link" if u.has_password else "link", u.sessions, ago(u.last_seen_at), u.slack_user_id,
             )
             for u in found
         ],
@@ -119,6 +119,25 @@ def role_command(email: str, role: str, as_json_: bool) -> None:
     with db.transaction(STAFF) as session:
         service.set_role(session, email, role, by=_by())
     as_json({"email": email, "role": role.lower()}) if as_json_ else click.echo(f"{email} is {role.lower()} now.")
+
+
+@users.command("slack")
+@click.argument("email")
+@click.argument("slack_id", metavar="U123|none")
+@json_option
+def slack_command(email: str, slack_id: str, as_json_: bool) -> None:
+    """Link a person to their Slack account, so that their clicks on Slack's buttons count; `none` unlinks them."""
+    from core.domains.users import service
+    from core.kit import db
+    from core.kit.db import STAFF
+
+    wanted = None if slack_id.strip().lower() == "none" else slack_id
+    with db.transaction(STAFF) as session:
+        service.set_slack(session, email, wanted, by=_by())
+    if as_json_:
+        as_json({"email": email.strip().lower(), "slack_user_id": wanted.strip().upper() if wanted else None})
+    else:
+        click.echo(f"{email} is linked to {wanted.strip().upper()}." if wanted else f"{email} is no longer linked to Slack.")
 
 
 @users.command("password")

@@ -45,6 +45,7 @@ class UserRow:
     last_seen_at: datetime | None
     created_at: datetime
     demo: bool
+    slack_user_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def users(session: Session) -> list[UserRow]:
     return [
         UserRow(
             u.id, u.name, u.email, Role(u.role), u.disabled_at is None, u.password_hash is not None, n,
-            u.last_seen_at, u.created_at, u.demo,
+            u.last_seen_at, u.created_at, u.demo, u.slack_user_id,
         )
         for u, n in rows
     ]  # fmt: skip

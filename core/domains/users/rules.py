@@ -39,6 +39,7 @@ ROLE_WORDS: Final = {
 
 _EMAIL = re.compile(r"[^@\s<>\"',;\x00-\x1f\x7f]{1,64}@[^@\s<>\"',;\x00-\x1f\x7f]{1,190}")
 _KEY = re.compile(r"ops_([a-z0-9]{8})_([A-Za-z0-9_-]{43})")
+_SLACK = re.compile(r"[UW][A-Z0-9]{6,20}", re.ASCII)
 _PREFIX_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 
 
@@ -115,6 +116,14 @@ def check_password(password: str, *, email: str, name: str) -> None:
     plain = password.lower()
     if len(set(plain)) < 5 or plain in {email, email.partition("@")[0], name.lower()}:
         raise BadInput("That password is too easy to guess.", "A few words in a row are easy to remember.")
+
+
+def clean_slack(raw: str) -> str:
+    """A Slack member's id. Raises BadInput."""
+    wanted = raw.strip().upper()
+    if not _SLACK.fullmatch(wanted):
+        raise BadInput("That is not a Slack member id.", "In Slack: the person's profile → ⋮ → Copy member ID (U0123ABCD).")
+    return wanted
 
 
 def clean_scopes(raw: list[str] | tuple[str, ...]) -> list[str]:

@@ -33,7 +33,7 @@ from core.runtime.orgs.models import AGENCY_ID
 __all__ = [
     "ApiCaller", "CurrentUser", "NewKey", "SignIn", "add", "authenticate_key", "change_password", "create_key",
     "create_login_link", "disable", "enable", "ensure_first_admin", "redeem_link", "resolve_session", "revoke_key",
-    "revoke_sessions", "set_password", "set_role", "sign_in", "sign_out", "sweep",
+    "revoke_sessions", "set_password", "set_role", "set_slack", "sign_in", "sign_out", "sweep",
 ]  # fmt: skip
 
 _ADMINS_LOCK = 7210002
@@ -105,6 +105,24 @@ def enable(session: Session, who: int | str, *, by: Actor = SYSTEM) -> None:
     user.disabled_at = None
     session.flush()
     _tell(session, "user.enabled", f"{by.label} enabled {user.name}.", user.id, by)
+
+
+def set_slack(session: Session, who: int | str, slack_user_id: str | None, *, by: Actor = SYSTEM) -> None:
+    """Whose clicks on Slack's buttons are this person's; None unlinks. Raises UnknownUser, BadInput, Conflict when taken."""
+    wanted = rules.clean_slack(slack_user_id) if slack_user_id else None
+    user = _locked(session, who)
+    if user.slack_user_id == wanted:
+        return
+    if wanted is not None:
+        # two at once: the second one waits for the first, and finds it taken
+        session.execute(text("SELECT pg_advisory_xact_lock(hashtext(:id))"), {"id": f"slack:{wanted}"})
+        taken = session.execute(select(User.name).where(User.slack_user_id == wanted)).scalar_one_or_none()
+        if taken is not None:
+            raise Conflict(f"That Slack account is {taken}'s.", f"Unlink it there first, then link it to {user.name}.")
+    user.slack_user_id = wanted
+    session.flush()
+    done = f"linked {user.name} to the Slack account {wanted}" if wanted else f"unlinked {user.name} from Slack"
+    _tell(session, "user.slack_linked", f"{by.label} {done}.", user.id, by)
 
 
 def set_password(session: Session, who: int | str, password: str, *, by: Actor = SYSTEM) -> None:
