@@ -11,6 +11,7 @@ from core.config import get_settings
 from core.kit import db, log
 from core.kit.db import STAFF
 from core.runtime.actions import sweep as actions
+from core.runtime.agents import staleness
 from core.runtime.alerts import checks as alerts
 from core.runtime.notifications import sending
 from core.runtime.retention import jobs as retention
@@ -68,6 +69,7 @@ class Clock:
             parts.append(("tidying up", self._daily))
         if time.monotonic() >= self._minute_at:
             parts += [("alerts", self._alerts), ("digests", self._digests), ("held actions", self._held)]
+            parts.append(("facts under what waits", self._stale))
             self._minute_at = time.monotonic() + alerts.EVERY_S
         for name, work in parts:
             self.steady.call(name, work, away=DATABASE)
@@ -119,6 +121,10 @@ class Clock:
     def _held(self) -> None:
         with db.transaction(STAFF) as session:
             switches.release_unstopped(session)
+
+    def _stale(self) -> None:
+        with db.transaction(STAFF) as session:
+            staleness.enqueue(session)
 
 
 def main() -> None:

@@ -92,8 +92,7 @@ class Composer:
 
     def _converse(self) -> Asked:
         """The first answer that asks for no tool. A model that never stops asking gets a last request without tools."""
-        tool = tools.definition(self._desk.allowed)
-        request = self._request("", [tool] if tool else [], FIRST_PROMPT_TOKENS)
+        request = self._request("", self._desk.offered(), FIRST_PROMPT_TOKENS)
         for _ in range(tools.MAX_ROUNDS + 1):
             asked = self._caller.ask(request, purpose="report", prompt=self._prompt.label)
             if not asked.answer.tool_calls:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from core.errors import BudgetExceeded, OpsError
 from core.integrations.anthropic.errors import BadKey, ModelError
 from core.runtime.agents import claude, template, tools
+from core.runtime.agents.asking import Asker
 from core.runtime.agents.calls import Caller
 from core.runtime.agents.claude import Job, Written
 from core.runtime.agents.facts import FactContext, Section
@@ -22,6 +23,7 @@ class Composing:
     when: FactContext
     sections: Sequence[Section]
     built_in: bool
+    asker: Asker | None = None
 
 
 def compose(what: Composing, caller: Caller | None) -> Written:
@@ -35,7 +37,7 @@ def compose(what: Composing, caller: Caller | None) -> Written:
     facts = {f.key: f for s in what.sections for f in s.facts}
     allowed = tools.allowed_sections(what.department, given)
     what.ctx.log(f"The model may look up: {', '.join(s.key for s in allowed) or 'nothing'}.")
-    desk = tools.Desk(what.ctx, what.when, allowed, facts, [])
+    desk = tools.Desk(what.ctx, what.when, allowed, facts, [], asker=what.asker)
     try:
         return claude.Composer(caller, what.job, what.sections, desk).write()
     except (ModelError, BudgetExceeded) as error:

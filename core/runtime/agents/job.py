@@ -12,11 +12,12 @@ from core.config import get_settings
 from core.errors import BadInput, OpsError
 from core.kit import clock
 from core.kit.actor import Actor
-from core.runtime.agents import calls, compose, limits, prose, specs, store, template, verify
+from core.runtime.agents import acting, asking, calls, compose, limits, prose, specs, store, template, verify
 from core.runtime.agents import facts as registry
+from core.runtime.agents.acting import Acting
 from core.runtime.agents.calls import Caller
 from core.runtime.agents.claude import Job
-from core.runtime.agents.facts import Fact, FactContext, Section, SectionSpec
+from core.runtime.agents.facts import FactContext, Section, SectionSpec
 from core.runtime.agents.specs import Intent, Produce, Production
 from core.runtime.agents.writer import RunWriter
 from core.runtime.events import service as events
@@ -24,8 +25,6 @@ from core.runtime.orgs.models import Organisation
 from core.runtime.runs.context import RunContext
 from core.runtime.schedules.models import Schedule
 
-INTENDED = "message.intended"
-"""Type of the event that stands for a message until actions exist."""
 REPORTED = "agent.report"
 """Type of the event of a report of a job that a person made."""
 _EXCERPT = 600
@@ -52,6 +51,7 @@ class Plan:
     intents: tuple[Intent, ...]
     produce: Produce | None
     schedule_id: int | None
+    proposes: tuple[str, ...] = ()
 
     @property
     def built_in(self) -> bool:
@@ -86,9 +86,15 @@ def _run(ctx: RunContext, caller: Caller | None) -> dict[str, Any]:
     ctx.step("verify", lambda s: _verify(s, ctx, written["text"], sections), label="Checking every number")
     ctx.progress(0.8, "Preparing drafts and messages")
     produced = _produce(ctx, plan, when, sections, caller)
-    ctx.step("act", lambda s: _intend(s, ctx, plan, written, produced), label="Preparing messages")
+    what = Acting(
+        plan.title, plan.agent, when.zone, written["text"], written["composer"], produced, plan.intents,
+        frozenset(s.key for s in sections), written.get("asked") or (),
+    )  # fmt: skip
+    made = ctx.step("act", lambda s: _intend(s, ctx, what), label="Proposing messages")
+    actions, trouble = _acted(ctx, made)
+    produced = produced | {"actions": actions}
     ctx.progress(0.95, "Filing the report")
-    notes = [n for n in (collected.get("note"), written["note"]) if n]
+    notes = [n for n in (collected.get("note"), written["note"], trouble) if n]
     note = " ".join(notes) or None
     event_id = ctx.step("report", lambda s: _report(s, ctx, plan, written, note, produced, hop), label="Filing the report")
     return {
@@ -125,6 +131,7 @@ def _plan(session: Session, ctx: RunContext) -> Plan:
         spec.intents if spec else (),
         spec.produce if spec else None,
         found,
+        spec.proposes if spec else (),
     )
 
 
@@ -186,9 +193,15 @@ def _collect(session: Session, ctx: RunContext, plan: Plan) -> dict[str, Any]:
 def _compose(
     ctx: RunContext, plan: Plan, when: FactContext, sections: Sequence[Section], caller: Caller | None
 ) -> dict[str, Any]:
-    what = compose.Composing(ctx, Job(plan.title, plan.agent, plan.task), plan.department, when, sections, plan.built_in)
+    asker = None
+    if caller is not None and plan.proposes:
+        with ctx.transaction() as session:
+            asker = asking.desk_for(session, plan.proposes, [i.target for i in plan.intents if i.channel == "slack"])
+    job = Job(plan.title, plan.agent, plan.task)
+    what = compose.Composing(ctx, job, plan.department, when, sections, plan.built_in, asker)
     written = compose.compose(what, caller)
-    return {"text": written.text, "composer": written.composer, "note": written.note}
+    asked = [a.as_json() for a in asker.taken] if asker is not None and written.composer != template.NAME else []
+    return {"text": written.text, "composer": written.composer, "note": written.note, "asked": asked}
 
 
 def _verify(session: Session, ctx: RunContext, text: str, sections: Sequence[Section]) -> dict[str, Any]:
@@ -210,30 +223,19 @@ def _produce(
     return {str(k): int(v) for k, v in (made or {}).items()}
 
 
-def _intend(session: Session, ctx: RunContext, plan: Plan, written: Mapping[str, Any], produced: Mapping[str, int]) -> list[int]:
-    facts = store.load_facts(session, ctx.run_id) | {
-        f"produced.{k}": Fact(f"produced.{k}", k, v, "count", f"{v:,}", "produced") for k, v in produced.items()
-    }
-    made = []
-    for intent in plan.intents:
-        text = prose.plain(written["text"] if intent.text is None else intent.text, facts)
-        way = _CHANNELS.get(intent.channel, intent.channel)
-        made.append(
-            events.publish(
-                session,
-                INTENDED,
-                f"{plan.agent} means to send “{plan.title}” to {intent.target} by {way}.",
-                org_id=ctx.org_id,
-                payload={"channel": intent.channel, "target": intent.target, "text": text, "run_id": ctx.run_id, "sent": False},
-                actor=Actor(plan.agent, "run", ctx.run_id),
-                subject=("run", ctx.run_id),
-                cause_run_id=ctx.run_id,
-            )
-        )
-    return made
+def _intend(session: Session, ctx: RunContext, what: Acting) -> list[dict[str, Any]]:
+    return acting.act(session, ctx, what)
 
 
-_CHANNELS = {"slack": "Slack", "email": "mail"}
+def _acted(ctx: RunContext, made: Sequence[Mapping[str, Any]]) -> tuple[int, str | None]:
+    """How many actions the run proposed, and what a reader of the report should know of them."""
+    with ctx.transaction() as session:
+        tally = acting.tally(session, ctx.run_id)
+    ctx.note("act", tally.sentence)
+    trouble = [f"The message to {m['to']} could not be proposed: {m['error']}" for m in made if "error" in m]
+    if tally.by_word.get("denied"):
+        trouble.append(tally.sentence)
+    return tally.total, " ".join(trouble) or None
 
 
 def _report(

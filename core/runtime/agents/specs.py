@@ -16,7 +16,7 @@ AGENT_JOB = "agent.job"
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A message the job means to send. Until actions exist it is recorded as an event of type `message.intended`.
+    """A message the job sends: every run proposes it as an action.
 
     `channel` is slack or email; `target` a Slack channel or an address; `text` may cite facts and the counts that
     `produce` returns, as `[[produced.KEY]]`. None means: the report itself.
@@ -57,7 +57,10 @@ Produce = Callable[[Production], dict[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """A built-in agent job. `event_type` is the event its report is saved as; `sections` are fact section keys in order."""
+    """A built-in agent job. `event_type` is the event its report is saved as; `sections` are fact section keys in order.
+
+    `proposes` are the kinds of action its model may ask for by itself: to the channels of its intents and to our own people.
+    """
 
     name: str
     title: str
@@ -70,6 +73,7 @@ class JobSpec:
     intents: tuple[Intent, ...] = ()
     produce: Produce | None = None
     timeout_s: int = 600
+    proposes: tuple[str, ...] = ()
 
 
 _specs: dict[str, JobSpec] = {}

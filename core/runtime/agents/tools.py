@@ -7,8 +7,9 @@ from typing import Any
 from core.errors import OpsError
 from core.integrations.anthropic.client import ToolCall
 from core.kit import log
+from core.runtime.agents import asking, sheet, store
 from core.runtime.agents import facts as registry
-from core.runtime.agents import sheet, store
+from core.runtime.agents.asking import Asker
 from core.runtime.agents.facts import Fact, FactContext, Section, SectionSpec
 from core.runtime.agents.untrusted import clean, clean_fact, jsonable
 from core.runtime.runs.context import RunContext
@@ -67,6 +68,11 @@ class Desk:
     found: list[Section]
     bad_calls: int = 0
     calls: int = 0
+    asker: Asker | None = None
+
+    def offered(self) -> list[dict[str, Any]]:
+        """The tools the model gets, in the API's form."""
+        return [t for t in (definition(self.allowed), self.asker.definition() if self.asker else None) if t]
 
     def answer(self, calls: Sequence[ToolCall]) -> list[dict[str, Any]]:
         """Tool results in the API's form, one for each call, errors included."""
@@ -84,6 +90,8 @@ class Desk:
     def _answer(self, call: ToolCall) -> tuple[str, bool]:
         self.calls += 1
         keys = ", ".join(s.key for s in self.allowed)
+        if self.asker is not None and call.name == asking.TOOL:
+            return self.asker.take(call.input, self.known)
         if call.name != TOOL:
             return f"There is no tool of that name. There is only {TOOL}.", True
         if not isinstance(call.input, Mapping):

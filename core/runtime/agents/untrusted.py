@@ -1,5 +1,6 @@
 """Text from outside (deal titles, names, notes) made harmless before it becomes a fact."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -9,6 +10,7 @@ from typing import Any
 
 from core.runtime.agents.facts import Fact, Section
 
+_BRACKETED = re.compile(r"\[[^\[\]]*\]")
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
 
@@ -18,7 +20,8 @@ def clean(text: str) -> str:
     flat = " ".join(flat.split())
     while "[[" in flat or "]]" in flat:
         flat = flat.replace("[[", "[ [").replace("]]", "] ]")
-    return flat
+    # a text that is one pair of brackets would become a citation between two more
+    return f"({flat[1:-1]})" if _BRACKETED.fullmatch(flat) else flat
 
 
 def clean_fact(fact: Fact, key: str | None = None) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 from core.kit import clock
 from core.kit import db as database
 from core.kit.db import STAFF
+from core.runtime.actions.models import Action
 from core.runtime.agents import facts as F
 from core.runtime.agents import specs, store
 from core.runtime.agents.facts import FactContext, Section
 from core.runtime.agents.models import ModelCall, RunFact
 from core.runtime.agents.specs import AGENT_JOB, Intent, JobSpec
 from core.runtime.orgs.models import AGENCY_ID
+from core.runtime.policies.models import PolicySetting
 from core.runtime.runs import execute, service
 from core.runtime.runs.models import Run, RunStep
 from core.runtime.schedules.models import Schedule
@@ -148,6 +150,22 @@ def sections(run_id: int) -> tuple[Section, ...]:
     with database.transaction(STAFF) as session:
         kept = session.scalar(select(RunStep.output).where(RunStep.run_id == run_id, RunStep.name == "collect"))
         return store.load(session, run_id, kept["sections"])
+
+
+def actions(run_id: int) -> list[Action]:
+    """What a run proposed."""
+    with database.transaction(STAFF) as session:
+        return list(session.scalars(select(Action).where(Action.run_id == run_id).order_by(Action.id)))
+
+
+def may(session: Session, *kinds: str) -> None:
+    """Let the lab's agent do these kinds of action, and know Dave."""
+    from core.domains.users.models import Role, User
+    from core.runtime.policies import registry
+
+    values = {"may": {**registry.get("agent_kinds").defaults["may"], JOB.agent: list(kinds)}}
+    session.add(PolicySetting(org_id=AGENCY_ID, policy="agent_kinds", values=values, edited_by="test"))
+    session.add(User(org_id=AGENCY_ID, name="Dave", email="dave@manageai.example", role=Role.ADMIN))
 
 
 def calls(run_id: int) -> list[ModelCall]:

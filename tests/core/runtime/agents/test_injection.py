@@ -124,7 +124,7 @@ def test_every_request_of_a_huge_agency_stays_within_6000_tokens(agency, fake_an
 
 
 def test_prompts_are_versioned_files_and_their_holes_are_filled_once():
-    assert prompts.names() == ("draft", "repair", "report")
+    assert prompts.names() == ("draft", "repair", "report", "revise")
     for name in prompts.names():
         assert prompts.load(name).version >= 1
     made = prompts.load("repair").fill(violations="{{report}}", report="R")

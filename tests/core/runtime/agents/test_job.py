@@ -54,17 +54,29 @@ def test_a_job_collects_writes_checks_and_reports(producing):
     run = lab.run()
     assert run.state == RunState.SUCCEEDED, run.error
     assert run.output["verified"] is True
-    assert run.output["produced"] == {"drafts": 2}
+    assert run.output["produced"] == {"drafts": 2, "actions": 3}
     [report] = told("lab_brief")
     assert report.id == run.output["event_id"]
     assert report.actor == "Lab AI"
     assert report.summary == "Lab brief: 12 deals are open, worth $1,234,567."
     assert report.payload["run_id"] == run.id
     assert "[[" not in report.payload["excerpt"]
-    slack, mail, count = told("message.intended")
-    assert "12 deals are open, worth $1,234,567." in slack.payload["text"]
-    assert (mail.payload["channel"], mail.payload["text"]) == ("email", "See 12 deals.")
+    slack, mail, count = lab.actions(run.id)
+    assert slack.key == f"run:{run.id}:1"
+    assert (slack.kind, slack.state, slack.agent, slack.payload["channel"]) == ("slack.post", "approved", "Lab AI", "#lab")
+    assert slack.payload["text"].startswith("# Lab brief\n## Deals open for 7+ days\n12 deals are open, worth $1,234,567.")
+    assert slack.provenance["channel"] == {"origin": "trusted", "source": "job settings"}
+    assert slack.provenance["text"]["origin"] == "untrusted"  # it cites a deal's title
+    assert "by a template from 6 facts, 2 of them text from outside" in slack.provenance["text"]["source"]
+    assert [(f["key"], f["shown"], f["section"]) for f in slack.facts][:2] == [
+        ("lab.deals.count", "12 deals", "lab.deals"),
+        ("lab.deals.value", "$1,234,567", "lab.deals"),
+    ]
+    assert (mail.kind, mail.payload["to"], mail.payload["text"]) == ("mail.send", "dave@manageai.example", "See 12 deals.")
+    assert mail.payload["subject"].startswith("Lab brief, ")
+    assert (mail.state, mail.provenance["text"]["origin"]) == ("approved", "trusted")
     assert count.payload["text"] == "2 drafts wait."
+    assert told("message.intended") == []
     assert [d.summary for d in told("lab.drafted")] == ["Call Cornerstone after 9 days."] * 2
     with database.transaction(STAFF) as session:
         steps = session.scalars(select(RunStep.name).where(RunStep.run_id == run.id).order_by(RunStep.id)).all()
@@ -96,7 +108,8 @@ def test_a_run_killed_in_any_step_goes_on_and_repeats_nothing(step, when, produc
     run = lab.get(run_id)
     assert run.attempts == 2
     assert len(told("lab_brief")) == 1
-    assert len(told("message.intended")) == 3
+    assert [a.key for a in lab.actions(run_id)] == [f"run:{run_id}:{n}" for n in (1, 2, 3)]
+    assert len(told("action.proposed")) == 3
     assert len(told("lab.drafted")) == 2
     assert len(lab.collected) == (6 if (step, when) == ("_collect", "after") else 3)
     assert set(prose.cited_keys(run.output["text"])) <= set(lab.facts(run_id))

@@ -11,17 +11,17 @@ from core.kit.db import STAFF
 from core.runtime.agents import budgets, costs, limits
 from core.runtime.alerts.models import Alert
 from core.runtime.events import service as events
-from core.runtime.orgs.models import AGENCY_ID
+from core.runtime.orgs.models import AGENCY_ID, Organisation, OrgKind
 from core.runtime.policies.models import PolicySetting
 from core.runtime.runs.models import Run, RunState
-from tests.cast import CORNERSTONE_ORG, make_cast
+from tests.cast import CORNERSTONE_ORG
 from tests.core.runtime.agents import lab
 
 
 @pytest.fixture
 def agency(agency):
     with database.transaction(STAFF) as session:
-        make_cast(session)
+        session.add(Organisation(id=CORNERSTONE_ORG, name="Cornerstone", kind=OrgKind.CLIENT))
     return agency
 
 

@@ -21,7 +21,7 @@ def written(agency):
 
     def produce(production):
         made.extend(production.writer.write("A short follow-up note", FACTS, TEMPLATE) for _ in range(3))
-        return {"drafts": 3}
+        return {"drafts": 3, "actions": 2}
 
     specs._specs[lab.JOB.name] = replace(lab.JOB, produce=produce)
 
