@@ -26,6 +26,8 @@ class Spec:
 
 PAGES: tuple[Spec, ...] = (
     Spec("today", "today.py", "Today", "wb_sunny", ""),
+    Spec("approvals", "approvals.py", "Approvals", "task_alt", ""),
+    Spec("action", "action.py", "Action", "task_alt", None),
     Spec("pipeline", "pipeline.py", "Pipeline", "filter_alt", "Sales"),
     Spec("deal", "deal.py", "Deal", "handshake", None),
     Spec("agent-jobs", "agent_jobs.py", "Agent jobs", "smart_toy", "Automation"),

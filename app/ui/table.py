@@ -23,7 +23,7 @@ HEAD_PX, ROOM_STEP, ROOM_MAX = 34, 10, 1000
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind`: text, id, state, ago, duration, money, number, bar, strip, toggle or buttons.
+    """`kind`: text, id, state, ago, due, duration, money, number, bar, strip, toggle or buttons.
 
     `phone`: where the cell goes below 640 px: first, corner, label (with its name before it), wide or hide.
     """
@@ -41,6 +41,7 @@ class Row:
     """`cells` in the order of the columns, made by the functions below; `name` is what a screen reader says for the row.
 
     `href` opens that address on click; without it the table's `on_open` is called. `can` lists the bulk actions the row allows.
+    `page` is opened instead on a phone, where there is no room for a drawer.
     """
 
     id: RowId
@@ -49,6 +50,7 @@ class Row:
     tone: str = ""
     href: str | None = None
     can: Sequence[str] = ()
+    page: str | None = None
 
 
 def text(main: object, sub: object = None, href: str | None = None) -> Any:
@@ -86,6 +88,12 @@ def bar(percent: float | None, hint: str = "", tone: str = "green") -> list[Any]
     return None if percent is None else [round(percent, 1), hint, tone]
 
 
+def due(at: datetime | None, sub: str = "", tone: str = "", said: str = "") -> dict[str, Any]:
+    """An instant that comes, with what happens then; `said` stands for it where there is none."""
+    made: dict[str, Any] = {"at": words.ms(at)} if at is not None else {"t": said}
+    return made | ({"sub": sub} if sub else {}) | ({"tone": tone} if tone else {})
+
+
 def bit(state: str, hint: str, href: str | None = None) -> list[Any]:
     """One run of a strip. `hint` begins with the outcome's word."""
     return [words.state(state).tone, hint] + ([href] if href else [])
@@ -99,6 +107,8 @@ def _plain(row: Row) -> dict[str, Any]:
         made["href"] = row.href
     if row.can:
         made["can"] = list(row.can)
+    if row.page:
+        made["page"] = row.page
     return made
 
 
@@ -115,12 +125,13 @@ def show(
     empty: str = "Nothing here yet.",
     on_open: Callable[[RowId], None] | None = None,
     on_action: Callable[[str, list[RowId]], None] | None = None,
-    select: Sequence[tuple[str, str]] = (),
+    select: Sequence[tuple[str, ...]] = (),
     dense: bool = False,
     more: Sequence[tuple[str, str]] = (),
     reserve: int = 0,
 ) -> None:
-    """Draw the table. `select` adds check boxes and a bar of bulk actions [(action, label)] that count what they would touch.
+    """Draw the table. `select` adds check boxes and a bar of bulk actions [(action, label)] that count what they would touch;
+    [(action, "Send {n} mails", "Send 1 mail")] says it in words and is there only when it would touch something.
 
     `dense` keeps each row on one line, so columns need widths; `more` are links (label, address) below, e.g. to older rows.
     `reserve` is the height of a row in pixels to keep free until the rows are there, for a table with something below it.

@@ -10,9 +10,10 @@ const full=t=>new Date(t).toLocaleString(undefined,{weekday:'short',day:'numeric
 const time=t=>t==null?'<span class="none">–</span>':`<time data-t="${t}" datetime="${new Date(t).toISOString()}" title="${esc(full(t))}">${rel(t)}</time>`;
 const a=(href,t,cls)=>href?`<a href="${esc(href)}" class="${cls||''}">${t}</a>`:t;
 const CELL={
- text:c=>c===''?'':c==null?'<span class="none">–</span>':typeof c==='object'?`<span class="two">${a(c.href,esc(c.t),c.sub!=null?'main':'')}${c.sub!=null?`<small>${esc(c.sub)}</small>`:''}</span>`:esc(c),
+ text:c=>c===''?'':c==null?'<span class="none">–</span>':typeof c==='object'?`<span class="two">${c.href?a(c.href,esc(c.t),c.sub!=null?'main':''):`<span class="${c.sub!=null?'main':''}">${esc(c.t)}</span>`}${c.sub!=null?`<small>${esc(c.sub)}</small>`:''}</span>`:esc(c),
  state:c=>c==null?'<span class="none">–</span>':a(c[3],`<span class="chip ${esc(c[0])}">${icon(c[2])}${esc(c[1])}</span>`,'bare')+(c[4]?`<small class="under">${time(c[4])}</small>`:''),
  ago:c=>time(c),
+ due:c=>c==null?'<span class="none">–</span>':`<span class="two due ${esc(c.tone||'')}"><span class="main">${c.at!=null?time(c.at):esc(c.t)}</span>${c.sub?`<small>${esc(c.sub)}</small>`:''}</span>`,
  duration:c=>c==null?'<span class="none">–</span>':typeof c==='object'?`<span class="num" data-since="${c.since}">${dur(Math.max(0,Date.now()-c.since))}</span>`:`<span class="num">${dur(c)}</span>`,
  money:c=>c==null||c==='–'?'<span class="none">–</span>':`<span class="num">${esc(c)}</span>`,
  number:c=>c==null?'<span class="none">–</span>':`<span class="num">${esc(typeof c==='number'?c.toLocaleString():c)}</span>`,
@@ -39,7 +40,8 @@ function apply(S){
 function bulk(S){const box=S.w.querySelector('.bulk');if(!S.base.select)return;const rows=[...S.w.querySelectorAll('tbody tr')].filter(e=>S.picked.has(e.dataset.id));
  for(const e of S.w.querySelectorAll('tbody tr')){const on=S.picked.has(e.dataset.id);e.classList.toggle('picked',on);e.querySelector('.sel input').checked=on}
  box.hidden=!rows.length;if(!rows.length)return;
- const parts=S.base.select.map(([act,label])=>{const n=rows.filter(e=>(e._r.can||[]).includes(act)).length;return `<button type="button" class="btn" data-bulk="${esc(act)}" ${n?'':'disabled'}>${esc(label)} ${n}</button>`}).join('');
+ const parts=S.base.select.map(([act,label,one])=>{const n=rows.filter(e=>(e._r.can||[]).includes(act)).length;if(one!=null&&!n)return '';
+  const said=one==null?`${label} ${n}`:n===1?one:label.replace('{n}',n.toLocaleString());return `<button type="button" class="btn" data-bulk="${esc(act)}" ${n?'':'disabled'}>${esc(said)}</button>`}).join('')||'<em>Open these one by one</em>';
  box.innerHTML=`<span>${rows.length} selected</span>${parts}<button type="button" class="btn quiet" data-bulk="">Clear</button>`}
 export default function(c){
  const {parentElement:root,data,setTriggerValue}=c;let S=root._S;
@@ -54,7 +56,8 @@ export default function(c){
  const all=window.__opsTables??=new Map();all.set(data.key,p=>{S.patch=p;apply(S)});
  if(window.__opsPatches?.get(data.key))S.patch=window.__opsPatches.get(data.key);apply(S);
  const open=tr=>{for(const e of w.querySelectorAll('tr.at'))e.classList.remove('at');tr.classList.add('at');
-  if(tr._r.href){document.dispatchEvent(new CustomEvent('ops:go',{detail:tr._r.href}))}else if(data.opens)S.set('open',tr._r.id)};
+  const page=tr._r.page&&matchMedia('(max-width:640px)').matches?tr._r.page:tr._r.href;
+  if(page){document.dispatchEvent(new CustomEvent('ops:go',{detail:page}))}else if(data.opens)S.set('open',tr._r.id)};
  w.onclick=e=>{const tr=e.target.closest('tbody tr'),b=e.target.closest('button,input,a');
   if(b?.dataset.bulk!=null){if(b.dataset.bulk){const ids=[...w.querySelectorAll('tbody tr')].filter(x=>S.picked.has(x.dataset.id)&&(x._r.can||[]).includes(b.dataset.bulk)).map(x=>x._r.id);S.set('act',{action:b.dataset.bulk,ids})}S.picked.clear();bulk(S);return}
   if(e.target.closest('th.sel input')){const on=e.target.checked;for(const x of w.querySelectorAll('tbody tr'))on?S.picked.add(x.dataset.id):S.picked.delete(x.dataset.id);bulk(S);return}

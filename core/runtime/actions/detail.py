@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
+from core.runtime.actions.binding import binding
 from core.runtime.actions.models import Action, ActionDecision, ActionState, Decided, Effect, EffectCall
 from core.runtime.actions.rows import ActionRow, row_columns, to_row
 from core.runtime.orgs.models import Organisation
@@ -22,7 +23,10 @@ VERDICTS = 200
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is sent and what it was made of. `wire` are the final bytes; `provenance` says by field where a value came from."""
+    """What is sent and what it was made of. `wire` are the final bytes; `provenance` says by field where a value came from.
+
+    `sealed`: all that an approval is bound to still has the hash that would be approved.
+    """
 
     payload: dict[str, Any]
     wire: bytes
@@ -31,6 +35,8 @@ class Content:
     provenance: dict[str, Any]
     people: tuple[str, ...]
     approved_sha256: str | None
+    sealed: bool
+    marketing: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,29 +142,23 @@ class ActionDetail:
         return tuple(d for d in self.decisions if d.decision == Decided.APPROVE and d.counted and d.version == version)
 
 
-_CONTENT = (
-    Action.payload, Action.wire, Action.account, Action.effect_key, Action.provenance, Action.recipients, Action.approved_sha256,
-    Action.facts, Action.stale,
-)  # fmt: skip
-
-
-def _read(session: Session, *where: ColumnElement[bool]) -> list[tuple[ActionRow, Content, list[Any], dict[str, Any]]]:
+def _read(session: Session, *where: ColumnElement[bool]) -> list[tuple[ActionRow, Content, Action]]:
     found = session.execute(
-        select(*row_columns(), *_CONTENT).join(Organisation, Organisation.id == Action.org_id).where(*where).order_by(Action.id)
+        select(*row_columns(), Action).join(Organisation, Organisation.id == Action.org_id).where(*where).order_by(Action.id)
     )
-    made = []
-    for values in found:
-        row = to_row(tuple(values[: -len(_CONTENT)]))
-        payload, wire, account, key, provenance, people, approved, facts, stale = values[-len(_CONTENT) :]
-        made.append(
-            (row, Content(payload, bytes(wire), account, key, provenance, tuple(people), approved), facts or [], stale or {})
-        )
-    return made
+    return [(to_row(tuple(values[:-1])), _content(values[-1]), values[-1]) for values in found]
+
+
+def _content(action: Action) -> Content:
+    return Content(
+        action.payload, bytes(action.wire), action.account, action.effect_key, action.provenance, tuple(action.recipients),
+        action.approved_sha256, binding(action) == action.payload_sha256, action.marketing,
+    )  # fmt: skip
 
 
 def contents(session: Session, ids: Sequence[int]) -> dict[int, tuple[ActionRow, Content]]:
     """Several actions with their bytes, by id; those that are gone are left out. One query."""
-    return {row.id: (row, content) for row, content, *_ in _read(session, Action.id.in_(list(ids)[:200]))} if ids else {}
+    return {row.id: (row, content) for row, content, _ in _read(session, Action.id.in_(list(ids)[:200]))} if ids else {}
 
 
 def get(session: Session, action_id: int) -> ActionDetail:
@@ -166,7 +166,8 @@ def get(session: Session, action_id: int) -> ActionDetail:
     found = _read(session, Action.id == action_id)
     if not found:
         raise NotFound(f"There is no action {action_id}.", "It may have been cleared; open the list of approvals.")
-    row, content, facts, stale = found[0]
+    row, content, action = found[0]
+    facts, stale = action.facts, action.stale or {}
     decisions, effect = _decisions(session, action_id), _effect(session, action_id)
     related = _related(session, row)
     undone_by = next(

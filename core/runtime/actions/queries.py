@@ -13,7 +13,6 @@ from core.runtime.actions.detail import get as get
 from core.runtime.actions.models import Action, ActionState
 from core.runtime.actions.rows import ActionRow as ActionRow
 from core.runtime.actions.rows import approved_by, edited_by, is_theirs, row_columns, to_row
-from core.runtime.actions.rows import may_decide as may_decide
 from core.runtime.orgs.models import Organisation
 
 MAX_PAGE = 200

@@ -79,13 +79,8 @@ class ActionRow:
         return self.state in (ActionState.AWAITING, ActionState.UNKNOWN)
 
 
-def may_decide(owner_role: str | None, owner_user_id: int | None, user_id: int, role: str) -> bool:
-    """Whether this person may decide: an admin, somebody of the owning role, or the one it was delegated to."""
-    return role == ADMIN or (owner_role is not None and role == owner_role) or owner_user_id == user_id
-
-
 def is_theirs(user_id: int, role: str) -> ColumnElement[bool]:
-    """The same in SQL."""
+    """Whether this person may decide, in SQL (see `service.may_decide`)."""
     if role == ADMIN:
         return Action.id.is_not(None)
     return or_(Action.owner_role == role, Action.owner_user_id == user_id)

@@ -187,6 +187,20 @@ def test_one_action_with_its_story(cast):
     ]
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("wire", b"{}"), ("target", "#everybody"), ("recipients", ["a@b.example"]), ("cost_minor", 5), ("account", "slack:9")],
+)
+def test_a_row_that_was_changed_behind_the_service_is_no_longer_sealed(cast, column, value):
+    with database.transaction(STAFF) as session:
+        action = acts.put(session)
+        assert queries.get(session, action.id).content.sealed
+        setattr(action, column, value)
+        session.flush()
+        assert not queries.get(session, action.id).content.sealed
+        assert not queries.contents(session, [action.id])[action.id][1].sealed
+
+
 def test_one_action_asks_six_questions_at_most(cast):
     with database.transaction(STAFF) as session:
         long_story = whole(session, cast)
