@@ -18,7 +18,7 @@ from app.edge.headers import SecurityHeaders, api_policy
 from app.edge.heart import Heart
 from app.edge.limits import Limit
 from app.gateway import health, mail_hooks, metrics, problems, slack, unsubscribe
-from app.gateway.api import actions, deals, facts, jobs, runs
+from app.gateway.api import actions, control, deals, facts, jobs, runs
 from app.gateway.trace import HttpMeters, Trace
 from core import registry
 from core.config import get_settings
@@ -76,7 +76,7 @@ def create_app(body: BodyRule | None = None) -> FastAPI:
     app.state.opt_out_limit = Limit(unsubscribe.PER_MINUTE, 60.0)
     for door in (unsubscribe, mail_hooks, slack):
         app.include_router(door.router)
-    for part in (jobs, runs, actions, deals, facts):
+    for part in (jobs, runs, actions, control, deals, facts):
         app.include_router(part.router, prefix="/api/v1")
     return app
 

@@ -23,6 +23,7 @@ SCOPES: Final = {
     "actions:read": "List actions and see what they send.",
     "actions:decide": "Approve, reject and undo actions that reach nobody outside and cost nothing.",
     "actions:propose": "Propose actions; policies and people decide about them.",
+    "control:write": "Pull the kill switch and see what is stopped; only people resume.",
     "deals:read": "List deals.",
     "facts:read": "Collect facts.",
     "metrics:read": "Read the metrics from another machine.",

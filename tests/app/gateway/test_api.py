@@ -30,6 +30,8 @@ ENDPOINTS = [
     ("POST", "/api/v1/actions/1/approve", "actions:decide"),
     ("POST", "/api/v1/actions/1/reject", "actions:decide"),
     ("POST", "/api/v1/actions/1/undo", "actions:decide"),
+    ("GET", "/api/v1/kill", "control:write"),
+    ("POST", "/api/v1/kill", "control:write"),
     ("GET", "/api/v1/deals", "deals:read"),
     ("GET", "/api/v1/deals/1", "deals:read"),
     ("GET", "/api/v1/facts", "facts:read"),
