@@ -23,6 +23,8 @@ ROOMS: tuple[str, ...] = (
     "core.domains.reports.jobs",
     "core.domains.drafts.jobs",
     "core.domains.messages.actions",
+    "core.domains.crm.actions",
+    "core.domains.tasks.actions",
     "core.runtime.agents.budget_policy",
 )
 """Modules whose import registers something. Each must be import-light: no pandas, no model SDK at the top."""

@@ -229,6 +229,7 @@ def upgrade() -> None:
     sa.Column('reason', sa.String(), nullable=False),
     sa.Column('evidence', sa.String(), nullable=False),
     sa.Column('user_id', sa.BigInteger(), nullable=True),
+    sa.Column('role', sa.String(), nullable=True),
     sa.Column('action_id', sa.BigInteger(), nullable=True),
     sa.Column('due_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('done_at', sa.DateTime(timezone=True), nullable=True),

@@ -64,6 +64,8 @@ class FakePipedriveAccount:
         return Reply(200, {"success": True, "data": {"id": number}}, applied=True)
 
     def _read(self, path: str, seen: Seen) -> Reply:
+        if path == "/v1/users/me":
+            return Reply(200, {"success": True, "data": self.reads.users[0]})
         if path == "/api/v2/deals" and "updated_since" in seen.query:
             since = seen.query["updated_since"]
             kept = [d for d in self.reads.deals if d["update_time"] >= since and not d["is_deleted"]]

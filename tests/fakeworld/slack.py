@@ -126,8 +126,10 @@ class FakeSlack:
         channel = asked.get("channel")
         if channel not in self.channels:  # an id, never a name
             return _no("channel_not_found")
-        oldest = float(asked.get("oldest", 0))
-        found = [m for m in reversed(self.messages[channel]) if float(m["ts"]) > oldest]
+        oldest, latest = float(asked.get("oldest", 0)), float(asked.get("latest", "inf"))
+        found = [m for m in reversed(self.messages[channel]) if oldest < float(m["ts"]) < latest]
+        if asked.get("inclusive") in (True, "true", "1"):
+            found = [m for m in reversed(self.messages[channel]) if oldest <= float(m["ts"]) <= latest]
         start = int(asked.get("cursor") or 0)
         end = start + min(self.page_size, int(asked.get("limit", 100)))
         page = found[start:end]

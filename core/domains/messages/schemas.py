@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from core.errors import BadInput
 from core.runtime.contacts import rules
@@ -89,5 +89,5 @@ class MailSend(_Strict):
     text: Text
     html: bool = True
     """Whether an HTML part, made from `text`, goes along."""
-    reply_to: MailAddress | None = None
+    reply_to: Annotated[MailAddress | None, BeforeValidator(lambda v: None if v == "" else v)] = None
     marketing: bool = False

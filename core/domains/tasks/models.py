@@ -35,6 +35,8 @@ class Task(Base):
     evidence: Mapped[str]
     """What shows the reason: the client's words, the deadline, the danger."""
     user_id: Mapped[int | None] = mapped_column(BigInteger)
+    role: Mapped[str | None]
+    """Whose it is when it is no one person's: anybody of that role may do it."""
     action_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
     due_at: Mapped[Instant | None]
     done_at: Mapped[Instant | None]

@@ -1,5 +1,5 @@
-"""Pipedrive's REST API: deals, stages, people and companies. Reading only; no rule of the sales domain."""
+"""Pipedrive's REST API: deals, stages, people and companies are read, deals made and deleted. No rule of the sales domain."""
 
-from core.integrations.pipedrive.client import DealPage, Pipedrive, connect
+from core.integrations.pipedrive.client import DealPage, Pipedrive
 
-__all__ = ["DealPage", "Pipedrive", "connect"]
+__all__ = ["DealPage", "Pipedrive"]

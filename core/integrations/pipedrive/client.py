@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from core.config import get_settings
 from core.errors import BadInput, RateLimited
-from core.integrations.pipedrive.errors import BadToken, Malformed, NoSuchPath, NotConnected, StaleCursor, Unreachable
+from core.integrations.pipedrive.errors import BadToken, Malformed, NoSuchPath, StaleCursor, Unreachable
 from core.integrations.pipedrive.schemas import Deal, Organization, Person, Stage, User
 from core.kit import log
 
@@ -225,11 +224,3 @@ def _deal_page(body: Mapping[str, Any], following: str | None) -> DealPage:
         except (ValidationError, ValueError, ArithmeticError):
             unreadable.append(item if isinstance(item, dict) else {"value": str(item)[:200]})
     return DealPage([d for d in deals if not d.is_deleted], following, unreadable)
-
-
-def connect(*, check: Callable[[], None] | None = None) -> Pipedrive:
-    """The connection the settings describe. Raises NotConnected without a token."""
-    settings = get_settings()
-    if settings.pipedrive_api_token is None or not settings.pipedrive_api_token.get_secret_value().strip():
-        raise NotConnected
-    return Pipedrive(settings.pipedrive_base_url, settings.pipedrive_api_token.get_secret_value().strip(), check=check)

@@ -7,7 +7,9 @@ class NotConnected(BadInput):
     """There is no API token."""
 
     def __init__(self) -> None:
-        super().__init__("Pipedrive is not connected.", "Set PIPEDRIVE_API_TOKEN (Pipedrive → Personal preferences → API).")
+        super().__init__(
+            "Pipedrive is not connected.", "Enter its API token in Settings → Connections, or set PIPEDRIVE_API_TOKEN."
+        )
 
 
 class BadToken(NotAllowed):
@@ -15,7 +17,7 @@ class BadToken(NotAllowed):
 
     def __init__(self, status: int) -> None:
         why = "does not accept the API token" if status == 401 else "does not let this token read deals"
-        super().__init__(f"Pipedrive {why}.", "Check PIPEDRIVE_API_TOKEN and the permissions of its user.")
+        super().__init__(f"Pipedrive {why}.", "Check it in Settings → Connections, and the permissions of its user.")
 
 
 class Unreachable(Unavailable):

@@ -6,6 +6,7 @@ from typing import Any
 
 from core.integrations.resend.client import Resend
 from core.integrations.resend.errors import ResendRefused
+from core.kit.http import NotApplied
 
 
 def check(config: Mapping[str, Any], secret: str) -> str:
@@ -19,7 +20,6 @@ def check(config: Mapping[str, Any], secret: str) -> str:
     ours = parseaddr(str(config.get("from") or ""))[1].rpartition("@")[2].lower()
     state = domains.get(ours)
     if ours and state != "verified":
-        raise ResendRefused(
-            "domain", f"the domain {ours} is {'not verified' if state else 'not known'} in this account", 403
-        ) from None
+        known = "not verified yet" if state else "not known"
+        raise NotApplied(f"The sender's domain {ours} is {known} in this account.", "Verify it in Resend → Domains.")
     return f"Works: it may send from {ours}." if ours else "Works; set the sender's address too."

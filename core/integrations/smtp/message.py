@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from core.integrations.smtp.errors import SmtpRefused
 
-
 _AS_IT_IS: Final = frozenset({"list-unsubscribe", "list-unsubscribe-post", "message-id"})
 
 

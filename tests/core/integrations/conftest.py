@@ -1,0 +1,13 @@
+"""Short patience, so that a vendor that hangs does not hang the test."""
+
+import pytest
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls end within about a second. Ask for it after `world`."""
+    from core.config import get_settings
+
+    for name, value in (("CONNECT_TIMEOUT_S", "0.5"), ("TIMEOUT_S", "0.5"), ("DEADLINE_S", "1.0"), ("BACKOFF_S", "0.01")):
+        monkeypatch.setenv(f"OPS_VENDOR_{name}", value)
+    get_settings.cache_clear()
