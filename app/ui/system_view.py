@@ -95,7 +95,7 @@ def stores(health: SystemHealth) -> None:
 
 def connections() -> None:
     """What is connected, and how to connect what is not."""
-    items = "".join(_connection(c) for c in (checks.model_key(), checks.pipedrive_token()))
+    items = "".join(_connection(c) for c in (checks.model_key(), *checks.of_connections()))
     st.html(f'<div class="card"><ul class="rows">{items}</ul></div>')
 
 

@@ -15,12 +15,13 @@ from core.domains.crm.importer.parsing import MAX_AMOUNT
 from core.domains.crm.importer.rows import fingerprint
 from core.domains.crm.importer.shapes import ParsedDeal
 from core.domains.crm.models import DealImport, DealStatus
-from core.integrations.pipedrive import DealPage, Pipedrive, connect
-from core.integrations.pipedrive.errors import StaleCursor
+from core.integrations.pipedrive import DealPage, Pipedrive
+from core.integrations.pipedrive.errors import NotConnected, StaleCursor
 from core.integrations.pipedrive.schemas import Deal, Person
 from core.integrations.pipedrive.schemas import Stage as VendorStage
 from core.kit import clock, db, money
 from core.kit.actor import Actor
+from core.runtime.connections import service as connections
 from core.runtime.events import service as events
 from core.runtime.orgs.models import AGENCY_ID
 
@@ -72,12 +73,22 @@ def pull_pipedrive(
     RateLimited or Unreachable; what was pulled until then is kept.
     """
     opened: Transaction = transaction or (lambda: db.transaction(db.STAFF))
-    connection = client or connect(check=check)
+    connection = client or _connect(opened, by, check)
     try:
         return _pull(connection, opened, by, restart, progress)
     finally:
         if client is None:
             connection.close()
+
+
+def _connect(opened: Transaction, by: Actor, check: Callable[[], None] | None) -> Pipedrive:
+    """With the agency's token."""
+    with opened() as session:
+        account = connections.account_for(session, AGENCY_ID, (SOURCE,))
+        if account is None:
+            raise NotConnected
+        token = connections.open_account(session, account.id, "pull of deals", by=by).secret
+    return Pipedrive(get_settings().pipedrive_base_url, token, check=check)
 
 
 def _pull(client: Pipedrive, opened: Transaction, by: Actor, restart: bool, progress: Callable[[int], None] | None) -> PullResult:

@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, func, select
 from sqlalchemy.orm import Session
 
 from core.runtime.connections.models import Connection, ConnectionState, KeyRotation
+from core.runtime.orgs.models import AGENCY_ID as AGENCY_ID
 
 ENVIRONMENT: Final = "environment"
 """The name of a connection that came from environment variables."""

@@ -166,7 +166,7 @@ _ALL = (
     ),
     Vendor(
         "pipedrive", "Pipedrive", "Reads deals, people and stages, and creates deals that were approved.",
-        "Deals come from CSV files only, and new ones are written down and shown instead of created.",
+        "Deals come from CSV files only (`ops import deals FILE`); new ones are written down and shown, not created.",
         "API token", "Pipedrive → Personal preferences → API.", "PIPEDRIVE_API_TOKEN",
         checked_by="core.integrations.pipedrive.check",
     ),

@@ -59,7 +59,9 @@ def check_all(shared_tables: frozenset[str], on_answer: Callable[[Check], None] 
     running = bool(running_app(get_settings()))
     stores = add([database()]) and add(in_database(shared_tables))
     stores = add([redis()]) and stores
-    add([ports(running=running), model_key(), pipedrive_token()])
+    add([ports(running=running), model_key()])
+    if stores:
+        add(of_connections())
     if stores:
         add([noop(running=running)])
     return answers
@@ -267,16 +269,15 @@ def model_key() -> Check:
     return Check("Model", Verdict.OK, f"{settings.model} writes the prose; at most ${settings.day_budget_usd:.0f} a day.")
 
 
-def pipedrive_token() -> Check:
-    """Can deals be pulled?"""
-    if get_settings().pipedrive_api_token is None:
-        return Check(
-            "Pipedrive",
-            Verdict.WARNING,
-            "No PIPEDRIVE_API_TOKEN is set: deals come from CSV files only.",
-            "Set it to pull deals, or use `ops import deals FILE`.",
-        )
-    return Check("Pipedrive", Verdict.OK, "A Pipedrive token is set.")
+def of_connections() -> list[Check]:
+    """Keys of stored secrets, and each vendor: connected, or a dry run."""
+    from core.runtime.connections import checks as connections  # it builds on this module
+
+    try:
+        with db.transaction(STAFF) as session:
+            return connections.check_all(session)
+    except OpsError as error:
+        return [Check("Connections", Verdict.PROBLEM, error.message, error.next_step)]
 
 
 def noop(*, running: bool) -> Check:

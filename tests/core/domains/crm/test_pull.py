@@ -3,8 +3,10 @@ import pytest
 from core.domains.crm import pull
 from core.errors import Unavailable
 from core.integrations.pipedrive import Pipedrive
+from core.integrations.pipedrive.errors import NotConnected
 from core.kit import db as database
 from core.kit.db import STAFF
+from core.runtime.connections import service as connections
 from core.runtime.runs import execute, service
 from core.runtime.runs.models import RunState
 from tests.core.domains.crm.conftest import TONY, rows
@@ -112,3 +114,19 @@ def test_it_runs_as_a_run_of_the_ledger(vendor):
         run_id = service.enqueue(session, pull.PULL, "pipedrive-pull", by=TONY).run_id
     assert execute.execute(run_id, "w1") == RunState.SUCCEEDED
     assert rows("SELECT output ->> 'created' FROM runs WHERE id = :id", id=run_id) == [("7",)]
+
+
+def test_without_a_token_it_says_where_to_enter_one(db):
+    with pytest.raises(NotConnected, match="Settings → Connections, or set PIPEDRIVE_API_TOKEN"):
+        pull.pull_pipedrive(by=TONY)
+
+
+def test_the_token_of_the_connection_is_used_and_its_reading_written_down(db, vendor, monkeypatch):
+    from core.config import get_settings
+
+    monkeypatch.delenv("PIPEDRIVE_API_TOKEN")
+    get_settings.cache_clear()
+    with database.transaction(STAFF) as session:
+        connections.save(session, "pipedrive", "main", {}, fake.TOKEN, TONY)
+    assert pull.pull_pipedrive(by=TONY).rows == 7
+    assert rows("SELECT actor, detail ->> 'why' FROM audit_entries WHERE what = 'secret.read'") == [("Tony", "pull of deals")]
