@@ -132,6 +132,7 @@ def body(run_id: int) -> None:
     run_view.summary(seen.detail)
     if seen.detail.run.word not in ("Missed", "Coalesced"):
         run_view.progress(seen.detail, "page")
+    run_view.wanted(seen)
     parts(seen)
 
 

@@ -1,8 +1,10 @@
 """Today: what needs me now?"""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
-from app.ui import actions, live, nav, page, report, words
+from app.ui import action_text, action_words, actions, live, nav, page, report, words
 from app.ui.who import me
 from app.ui.words import esc
 from core.domains.company import queries as company
@@ -10,12 +12,15 @@ from core.domains.company.queries import Today
 from core.domains.users.service import CurrentUser
 from core.kit import clock, db
 from core.kit.db import STAFF
+from core.runtime.actions import queries as approvals
+from core.runtime.actions.queries import ActionRow
 from core.runtime.agents import queries as agents
 from core.runtime.agents.queries import Report
 from core.runtime.runs.queries import Counts, RunFilter, counts_by_word
 from core.runtime.schedules import queries as schedules
 
 SOON = 6
+ASKS = 4
 
 
 def greeting(user: CurrentUser) -> str:
@@ -24,12 +29,15 @@ def greeting(user: CurrentUser) -> str:
     return f"Good {part}, {user.name}"
 
 
-def tiles(today: Today, counts: Counts, role: str) -> None:
-    """Five figures, each a way in."""
+def tiles(today: Today, counts: Counts, role: str, asked: int) -> None:
+    """Five figures, each a way in. `asked` counts the actions that wait for this person."""
     kinds = (
-        words.many(today.drafts, "draft"), words.many(today.reports, "report"), words.many(today.my_reviews, "review"),
-    )  # fmt: skip
-    waiting = today.drafts + today.reports + today.my_reviews
+        words.many(asked, "action"),
+        words.many(today.drafts, "draft"),
+        words.many(today.reports, "report"),
+        words.many(today.my_reviews, "review"),
+    )
+    waiting = asked + today.drafts + today.reports + today.my_reviews
     late = today.overdue_builds + today.late_reviews
     money = words.amount(today.deals_at_risk_minor, today.currency, compact=True)
     page.tiles(
@@ -37,7 +45,7 @@ def tiles(today: Today, counts: Counts, role: str) -> None:
             page.tile(
                 "Waiting for your decision", f"{waiting:,}",
                 esc(", ".join(kinds)),
-                tone="amber", hot=waiting > 0, href=nav.link("/drafts", role),
+                tone="amber", hot=waiting > 0, href="/approvals?mine=1" if asked else nav.link("/drafts", role),
             ),
             page.tile(
                 "Runs that failed, 24 h", f"{today.failed_runs:,}", esc(f"of {words.many(counts.total, 'run')}"),
@@ -62,9 +70,23 @@ def tiles(today: Today, counts: Counts, role: str) -> None:
     )  # fmt: skip
 
 
-def needs(today: Today, titles: dict[str, str], role: str) -> str:
-    """What to decide or repair, most pressing first."""
+def asks(rows: Sequence[ActionRow], many: int) -> list[str]:
+    """What waits for this person's yes or no, the most urgent first."""
     items = []
+    for r in rows:
+        tone = action_words.urgency(r) or "violet"
+        why = f"{action_words.asks(r)} asks. {action_words.fate(r)}"
+        due = words.ago(r.due_at) if r.state == "awaiting_approval" else ""
+        items.append(_item(tone, "?", f"/action?action={r.id}", action_text.flat(r.title), why, due))
+    if many > len(rows):
+        items.append(
+            _item("gray", "i", "/approvals?mine=1", f"{words.many(many - len(rows), 'more action')}", "Wait for you", "")
+        )
+    return items
+
+
+def needs(today: Today, titles: dict[str, str], role: str, items: list[str]) -> str:
+    """What to decide or repair, most pressing first; `items` stand at the top."""
     for f in today.failures:
         word = words.state("missed" if f.reason == "missed" else "timed_out" if f.reason == "timed_out" else f.state).word
         title = f"{titles.get(f.name, f.name)} {word.lower()}"
@@ -126,13 +148,15 @@ def body() -> None:
     with db.transaction(STAFF) as session:
         today = company.today(session, person.role, user_id=person.id)
         counts = counts_by_word(session, RunFilter(since=clock.now() - company.FAILED_WITHIN))
+        asked = approvals.waiting(session, person.id, person.role)
+        urgent = approvals.next_waiting(session, person.id, person.role, ASKS)
         brief = agents.latest_report(session, company.BRIEF)
         jobs = schedules.list_schedules(session)
-    tiles(today, counts, person.role)
-    titles = {j.name: j.title for j in jobs}
+    tiles(today, counts, person.role, asked)
+    todo = needs(today, {j.name: j.title for j in jobs}, person.role, asks(urgent, asked))
     st.html(
         f'<div class="two">{brief_card(brief)}<div class="stack">'
-        f'<section class="card"><div class="top"><h2>Needs somebody</h2></div>{needs(today, titles, person.role)}</section>'
+        f'<section class="card"><div class="top"><h2>Needs somebody</h2></div>{todo}</section>'
         '<section class="card"><div class="top"><h2>Coming up</h2><small><a href="/agent-jobs">All jobs</a></small></div>'
         f"{coming(jobs)}</section>"
         "</div></div>"

@@ -6,15 +6,17 @@ from typing import Any
 import streamlit as st
 
 from app.auth.current import current_user
-from app.ui import assets, health, nav, page
+from app.ui import action_text, assets, health, nav, page, words
 from app.ui.who import me
 from app.ui.words import esc
 from core.domains.users.service import CurrentUser
 from core.kit import db
 from core.kit.db import STAFF
+from core.runtime.actions import queries as actions
 from core.runtime.schedules import queries as schedules
 
 FOUND = 7
+WAITING = 6
 _JOBS_KEEP_S = 15.0
 ROLE_WORDS = {"admin": "Admin", "engineering": "Engineering", "delivery": "Delivery", "sales": "Sales", "marketing": "Marketing"}
 
@@ -49,13 +51,18 @@ def mount(user: CurrentUser) -> None:
 
 @st.fragment(key="frame")
 def _frame(role: str) -> None:
-    me()
+    person = me()
+    many, first = _waiting(person)
     data: dict[str, Any] = {
-        "items": _items(role),
+        "items": _items(role) + first,
         "found": st.session_state.get("_found"),
         "trouble": health.now().tone == "red",
+        "badges": {"/approvals": many},
     }
-    result = assets.renderer("chrome")(key="ops_chrome", data=data, on_go_change=lambda: None, on_find_change=_search)
+    # `moved` is the browser saying that something changed: the counts in the menu are asked again
+    result = assets.renderer("chrome")(
+        key="ops_chrome", data=data, on_go_change=lambda: None, on_find_change=_search, on_moved_change=lambda: None
+    )  # fmt: skip
     if result.go:
         nav.go(result.go["href"])
 
@@ -63,6 +70,23 @@ def _frame(role: str) -> None:
 def _items(role: str) -> list[dict[str, str]]:
     pages = [{"t": p.title, "k": p.section or "Page", "href": f"/{p.url}"} for p in nav.allowed(role) if p.section is not None]
     return pages + _jobs()
+
+
+def _waiting(person: CurrentUser) -> tuple[int, list[dict[str, str]]]:
+    """How many actions wait for this person, and the most urgent for the palette."""
+    with db.transaction(STAFF) as session:
+        many = actions.waiting(session, person.id, person.role)
+        rows = actions.next_waiting(session, person.id, person.role, WAITING) if many else []
+    items = [
+        {
+            "t": action_text.flat(r.title),
+            "sub": f"by {words.soon(r.due_at)}",
+            "k": "Waits for you",
+            "href": f"/action?action={r.id}",
+        }
+        for r in rows
+    ]
+    return many, items
 
 
 _kept: tuple[float, list[dict[str, str]]] | None = None

@@ -51,6 +51,7 @@ def _draw(run_id: int) -> None:
     if run.word not in ("Missed", "Coalesced"):
         run_view.progress(seen.detail, f"drawer_{run_id}")
         run_view.said(seen)
+    run_view.wanted(seen)
     page.section("Why it ran, and what came of it")
     run_view.cause_chain(seen.detail)
 

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app.ui import page, report, steps, words
+from app.ui import action_text, action_words, page, report, steps, words
 from app.ui.words import esc
 from core.errors import NotFound
 from core.kit import db
 from core.kit.db import STAFF
+from core.runtime.actions import queries as actions
+from core.runtime.actions.queries import ActionRow
 from core.runtime.agents import queries as agents
 from core.runtime.agents.queries import CallLine, FactLine, Report
 from core.runtime.runs import queries
@@ -28,6 +30,7 @@ class Seen:
     report: Report | None
     facts: Sequence[FactLine]
     calls: Sequence[CallLine]
+    actions: Sequence[ActionRow] = ()
 
 
 def read(run_id: int, *, whole: bool = True) -> Seen:
@@ -42,7 +45,8 @@ def read(run_id: int, *, whole: bool = True) -> Seen:
                 written = None
         facts = agents.facts_of_run(session, run_id) if whole and detail.facts else []
         calls = agents.calls_of_run(session, run_id) if whole and detail.model_calls else []
-    return Seen(detail, written, facts, calls)
+        proposed = actions.of_run(session, run_id)
+    return Seen(detail, written, facts, calls, proposed)
 
 
 def title_chips(detail: RunDetail) -> str:
@@ -117,6 +121,22 @@ def said(seen: Seen) -> None:
 
 def _kv(values: dict[str, object]) -> str:
     return "".join(f"<dt>{esc(str(k).replace('_', ' ').capitalize())}</dt><dd>{esc(v)}</dd>" for k, v in values.items())
+
+
+def wanted(seen: Seen) -> None:
+    """What the run wants done outside, and what became of each; nothing when it proposed nothing."""
+    if not seen.actions:
+        return
+    page.section("What it wants to do", words.many(len(seen.actions), "action"))
+    items = []
+    for row in seen.actions:
+        chip = page.tag(action_words.key(row), action_words.word(row))
+        said = action_words.ended(row) or action_words.fate(row)
+        items.append(
+            f'<li><span><a href="/action?action={row.id}">{action_text.visible(row.title)}</a>'
+            f'<small class="why2">{esc(said)}</small></span>{chip}</li>'
+        )
+    st.html(f'<div class="card"><ul class="rows">{"".join(items)}</ul></div>')
 
 
 def cause_chain(detail: RunDetail) -> None:

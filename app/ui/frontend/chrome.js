@@ -32,9 +32,21 @@ export default function({parentElement:root,data,setTriggerValue}){
    const h=a.getAttribute('href');if(!h||!h.startsWith('/')||h.startsWith('//')||/^\/(auth|api|app\/static|media|_stcore)\b/.test(h))return;
    e.preventDefault();go(h)};
   S.go=e=>go(e.detail);
+  // a live part saw a change: ask for the counts in the menu, every second and a half at most. A page without one asks by itself.
+  S.moved=e=>{S.heard=Date.now();const v=e.detail;if(!v||v===S.v)return;const first=S.v==null;S.v=v;if(first||S.mv)return;
+   S.mv=setTimeout(()=>{S.mv=0;S.at2=Date.now();S.set('moved',S.v)},Math.max(120,1400-(Date.now()-(S.at2||0))))};
+  S.ask=setInterval(async()=>{if(document.hidden||Date.now()-(S.heard||0)<6000)return;
+   try{const r=await fetch('/live',{headers:{accept:'application/json'},cache:'no-store'});if(r.ok&&(r.headers.get('content-type')||'').includes('json')){const j=await r.json();
+    if(S.v==null)S.v=j.v;else if(j.v!==S.v){S.v=j.v;S.set('moved',j.v)}}}catch{}},4000);
+  const unit=s=>s<60?Math.floor(s)+' s':s<3600?Math.floor(s/60)+' min':s<172800?Math.floor(s/3600)+' h':Math.floor(s/86400)+' d';
+  S.clock=setInterval(()=>{if(document.hidden)return;for(const t of document.querySelectorAll('time[data-t]')){const s=(Date.now()-t.dataset.t)/1e3,x=Math.abs(s)<5?'just now':s>0?unit(s)+' ago':'in '+unit(-s);if(t.textContent!==x)t.textContent=x}},5000);
+  S.badge=()=>{for(const [path,n] of Object.entries(S.data.badges||{}))for(const a of document.querySelectorAll('[data-testid=stSidebarNavLink]')){
+    if(new URL(a.href,location).pathname===path){const x=n>99?'99+':n?String(n):'';if((a.dataset.badge||'')!==x){if(x){a.dataset.badge=x;a.setAttribute('aria-label',a.innerText.trim()+', '+x+' waiting')}else{delete a.dataset.badge;a.removeAttribute('aria-label')}}}}};
+  S.badges=setInterval(()=>S.badge(),700);
+  document.addEventListener('ops:moved',S.moved);
   document.addEventListener('keydown',S.key,true);document.addEventListener('click',S.click);document.addEventListener('ops:go',S.go)}
  S.data=data;S.set=setTriggerValue;if(S.dlg.open)S.draw();
- const want=data.trouble?'mark-trouble.svg':'mark.svg';
+ S.badge();const want=data.trouble?'mark-trouble.svg':Object.values(data.badges||{}).some(n=>n)?'mark-waiting.svg':'mark.svg';
  for(const l of document.querySelectorAll('link[rel~=icon]'))if(!l.href.endsWith(want)){l.type='image/svg+xml';l.href='/app/static/'+want}
- return ()=>{document.removeEventListener('keydown',S.key,true);document.removeEventListener('click',S.click);document.removeEventListener('ops:go',S.go);clearTimeout(S.deb);root._C=null}
+ return ()=>{document.removeEventListener('keydown',S.key,true);document.removeEventListener('click',S.click);document.removeEventListener('ops:go',S.go);document.removeEventListener('ops:moved',S.moved);clearTimeout(S.deb);clearTimeout(S.mv);for(const t of [S.ask,S.clock,S.badges])clearInterval(t);root._C=null}
 }
