@@ -202,6 +202,10 @@ def _state(key_id: str, here: tuple[str, ...], many: int) -> str:
     return "old: `ops secrets rotate` frees it" if many else f"free: `ops secrets drop {key_id}`"
 
 
+def _many(secrets: int) -> str:
+    return f"{secrets:,} {'secret is' if secrets == 1 else 'secrets are'}"
+
+
 @secrets.command("rotate")
 @json_option
 def rotate_command(as_json_: bool) -> None:
@@ -223,10 +227,9 @@ def rotate_command(as_json_: bool) -> None:
         as_json({"to_key": done.to_key, "rows": done.rows, "left": dict(done.left), "unopened": list(done.unopened)})
     else:
         how = "" if done.new_key else " (a rotation that was cut off, or the first key of OPS_SECRET_KEYS)"
-        click.echo(f"{done.rows:,} secrets are sealed with {done.to_key}{how}. Drop the old key with `ops secrets drop KEYID`.")
+        click.echo(f"{_many(done.rows)} sealed with {done.to_key}{how}. Drop the old key with `ops secrets drop KEYID`.")
         if done.left:
-            noun = "secret is" if sum(done.left.values()) == 1 else "secrets are"
-            click.echo(f"{sum(done.left.values()):,} {noun} still under another key: see `ops doctor`.", err=True)
+            click.echo(f"{_many(sum(done.left.values()))} still under another key: see `ops doctor`.", err=True)
     sys.exit(0 if done.complete else 1)
 
 
@@ -265,4 +268,4 @@ def reset_command(yes: bool, as_json_: bool) -> None:
     if as_json_:
         as_json({"forgotten": forgotten})
     else:
-        click.echo(f"{forgotten:,} secrets are forgotten. Enter them anew in Settings → Connections.")
+        click.echo(f"{_many(forgotten)} forgotten. Enter them anew in Settings → Connections.")
