@@ -81,14 +81,14 @@ def read(body: bytes) -> Report | None:
         case "suppression.added":
             words = f"{_text(data.get('origin'))} {_text(data.get('reason'))}".lower()
             fate = Fate.COMPLAINT if "complain" in words else Fate.CLOSED
-            return Report(fate, tuple(filter(None, [_text(data.get("email"))])), "", words)
+            return Report(fate, _to({"to": data.get("email")}), "", words)
     return None
 
 
 def _to(data: dict[str, Any]) -> tuple[str, ...]:
     given = data.get("to")
     listed = given if isinstance(given, list) else [given]
-    return tuple(t for t in map(_text, listed) if t)
+    return tuple(t for t in listed if isinstance(t, str) and t)  # as it is: nothing may be made into another address
 
 
 def _text(value: Any) -> str:

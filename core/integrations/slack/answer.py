@@ -26,7 +26,10 @@ def answer(response_url: str, message: Mapping[str, Any]) -> None:
 
 
 def _checked(response_url: str) -> tuple[str, str]:
-    parts = urlsplit(response_url)
+    try:
+        parts = urlsplit(response_url)
+    except ValueError:
+        raise BadInput("That is not an address of Slack's.", "Nothing was sent there.") from None
     ours = urlsplit(get_settings().slack_base_url)
     slacks = parts.scheme == "https" and parts.netloc in HOSTS
     stand_in = ours.hostname in LOOPBACK and (parts.scheme, parts.netloc) == (ours.scheme, ours.netloc)
