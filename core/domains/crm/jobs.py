@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from core.domains.crm import follow_ups, pull, queries, rules
+from core.domains.crm import follow_up_mail, follow_ups, pull, queries, rules
 from core.domains.crm.queries import DealFilter, DealRow
 from core.domains.drafts import queries as drafts_queries
 from core.domains.drafts import service as drafts
@@ -94,11 +94,14 @@ def _writing(production: Production, deal_id: int) -> Callable[[], int]:
         note = follow_ups.note(detail, when.zone)
         body, composer = production.writer.write(follow_ups.PURPOSE, note.facts, note.template)
         with run.transaction() as session:
-            drafts.save(
+            draft_id, _ = drafts.save(
                 session, kind="follow_up", key=note.key, title=note.title, body=body, subject=("deal", deal_id),
                 for_role=FOR_ROLE, fact_keys=[f.key for f in note.facts], composer=composer, run_id=run.run_id,
                 org_id=when.org_id, demo=detail.demo,
             )  # fmt: skip
+            why_not = follow_up_mail.propose(session, production.actor, draft_id, detail, note, body, composer)
+        if why_not:
+            run.log(why_not)
         return 1
 
     return work
@@ -142,6 +145,7 @@ register(
         cron="0 8 * * 1-5",
         task=f"""Review the pipeline for Tony, as he starts his day.
 1. Find all deals with no activity in {rules.QUIET_DAYS} days or more and draft a follow-up note for each.
+   Tony approves before one is sent.
 2. Find the deals whose expected close date has passed and flag them for Tony.
 3. Find the deals with no value and list them for Tony to update.
 4. Name the top 3 deals most likely to close this week, and say why.""",

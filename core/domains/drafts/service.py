@@ -9,9 +9,12 @@ from sqlalchemy import literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.domains.drafts import following
 from core.domains.drafts.models import Draft, DraftKind, DraftStatus
 from core.errors import BadInput, Conflict, NotFound
 from core.kit.actor import Actor
+from core.runtime.actions.models import Decided
+from core.runtime.agents import proposals
 from core.runtime.events import service as events
 from core.runtime.orgs.models import AGENCY_ID
 
@@ -75,7 +78,7 @@ def fingerprint(title: str, body: str) -> str:
 
 
 def decide(session: Session, draft_id: int, status: DraftStatus, by: Actor, *, seen: str | None = None) -> None:
-    """Approve or dismiss a draft that waits for review.
+    """Approve or dismiss a draft that waits for review, and with it the mail that would send it, if it has one.
 
     `seen` is the `fingerprint` of the text the person read; when the text has changed since, nothing is decided.
     Raises BadInput, NotFound, or Conflict when somebody else was first.
@@ -93,6 +96,8 @@ def decide(session: Session, draft_id: int, status: DraftStatus, by: Actor, *, s
     if seen is not None and seen != fingerprint(draft.title, draft.body):
         raise Conflict("This draft was rewritten after you opened it.", "Read the new text, then decide.")
     session.execute(update(Draft).where(Draft.id == draft_id).values(status=status.value))
+    asked = Decided.APPROVE if status is DraftStatus.APPROVED else Decided.REJECT
+    proposals.decide(session, following.prefix(draft_id), asked, by)
     events.publish(
         session,
         f"draft.{word}",

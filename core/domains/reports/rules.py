@@ -1,5 +1,7 @@
 """What a monthly client report says and how; the figures it assumes stand in `automations.rules`."""
 
+import hashlib
+
 from core.domains.automations import rules as automations
 from core.domains.automations.queries import ClientUse
 from core.kit.dates import Period
@@ -104,9 +106,14 @@ def email_body(use: ClientUse, period: Period) -> str:
     number = use.worked
     return (
         f"{greeting}\n\n"
-        f"your report for {month_name(period)} is attached. {number:,} automation{'' if number == 1 else 's'} completed "
+        f"your report for {month_name(period)} is below. {number:,} automation{'' if number == 1 else 's'} completed "
         f"{use.tasks:,} task{'' if use.tasks == 1 else 's'} for you and saved about {use.hours_saved:,.1f} hours, "
         f"assuming {automations.MINUTES_PER_TASK} minutes a task.\n\n"
         "If something should run differently, just answer this mail.\n\n"
         "Dan\nManageAI"
     )
+
+
+def fingerprint(content: str, email_subject: str | None, email_body: str | None) -> str:
+    """What a decision binds to: everything of the report that would leave the house."""
+    return hashlib.sha256("\n".join((content, email_subject or "", email_body or "")).encode()).hexdigest()

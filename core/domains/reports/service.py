@@ -1,6 +1,5 @@
 """Commands on client reports: save one, decide on one."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,9 +10,13 @@ from sqlalchemy import literal_column, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.domains.reports import mail
 from core.domains.reports.models import ClientReport, ReportStatus
+from core.domains.reports.rules import fingerprint as fingerprint
 from core.errors import BadInput, Conflict, NotFound
 from core.kit.actor import Actor
+from core.runtime.actions.models import Decided
+from core.runtime.agents import proposals
 from core.runtime.events import service as events
 
 _REPLACEABLE = (ReportStatus.DRAFT, ReportStatus.PENDING_REVIEW)
@@ -79,13 +82,8 @@ def save(session: Session, new: NewReport, by: Actor, *, run_id: int | None = No
     return row.id, True
 
 
-def fingerprint(content: str, email_subject: str | None, email_body: str | None) -> str:
-    """What a decision binds to: everything of the report that would leave the house."""
-    return hashlib.sha256("\n".join((content, email_subject or "", email_body or "")).encode()).hexdigest()
-
-
 def decide(session: Session, report_id: int, status: ReportStatus, by: Actor, *, seen: str | None = None) -> None:
-    """Approve or reject a report that waits for review. Nothing is sent by this.
+    """Approve or reject a report that waits for review, and the mail that would take it to the client with it.
 
     `seen` is the `fingerprint` of what the person read; when the report has changed since, nothing is decided.
     Raises BadInput, NotFound, or Conflict when somebody else was first.
@@ -103,6 +101,8 @@ def decide(session: Session, report_id: int, status: ReportStatus, by: Actor, *,
     if seen is not None and seen != fingerprint(report.content, report.email_subject, report.email_body):
         raise Conflict("This report was rewritten after you opened it.", "Read the new text, then decide.")
     session.execute(update(ClientReport).where(ClientReport.id == report_id).values(status=status.value))
+    asked = Decided.APPROVE if status is ReportStatus.APPROVED else Decided.REJECT
+    proposals.decide(session, f"{mail.PREFIX}{report_id}:", asked, by)
     events.publish(
         session, f"report.{word}", f"{by.label} {word} the report “{report.email_subject}”.", org_id=report.org_id, actor=by,
         subject=("report", report_id), cause_run_id=report.run_id, demo=report.demo,

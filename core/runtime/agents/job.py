@@ -219,7 +219,7 @@ def _produce(
     """Drafts and the like. `produce` makes its own steps, so calling it again after a restart repeats nothing."""
     if plan.produce is None:
         return {}
-    made = plan.produce(Production(ctx, when, {s.key: s for s in sections}, RunWriter(ctx, caller)))
+    made = plan.produce(Production(ctx, when, {s.key: s for s in sections}, RunWriter(ctx, caller), plan.agent))
     return {str(k): int(v) for k, v in (made or {}).items()}
 
 

@@ -9,17 +9,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.kit.actor import Actor
-from core.runtime.actions.models import Origin
+from core.runtime.actions.models import Action, ActionState, Decided, Origin
 from core.runtime.actions.proposing import Proposal, Proposed
 from core.runtime.agents import prose
 from core.runtime.agents.facts import Fact
+from core.runtime.agents.untrusted import clean_fact
 from core.runtime.orgs.models import AGENCY_ID
 
 SLACK: Final = "slack.post"
 MAIL: Final = "mail.send"
+_OPEN = (ActionState.AWAITING, ActionState.DEFERRED, ActionState.APPROVED)
 REMOVED: Final = "(link removed)"
 _LINK = re.compile(
     r"""(?:\b[a-z][a-z0-9+.-]{1,20}:)?//\S+ | \b(?:https?|javascript|data|mailto|ftp|file|tel):\S+ | \bwww\.\S+
@@ -74,6 +77,31 @@ def propose(session: Session, message: Message, asking: Asking) -> Proposed:
     return service.propose(session, _proposal(message, asking, by))
 
 
+def open_with(session: Session, prefix: str) -> list[Action]:
+    """Actions whose key starts so that are not under way yet, oldest first."""
+    wanted = select(Action).where(Action.key.startswith(prefix, autoescape=True), Action.state.in_(_OPEN))
+    return list(session.execute(wanted.order_by(Action.id)).scalars())
+
+
+def withdraw_others(session: Session, prefix: str, key: str, by: Actor, note: str) -> None:
+    """What was written anew leaves no action with its old text waiting."""
+    from core.runtime.actions import service
+
+    for action in open_with(session, prefix):
+        if action.key != key:
+            service.withdraw(session, action.id, by, note)
+
+
+def decide(session: Session, prefix: str, decision: Decided, by: Actor) -> int:
+    """A person decided on what an action carries out, so the action is decided with it. Returns how many were."""
+    from core.runtime.actions import service
+
+    waiting = [a for a in open_with(session, prefix) if a.state == ActionState.AWAITING]
+    for action in waiting:
+        service.decide(session, action.id, decision, by, payload_sha256=action.payload_sha256, via="web")
+    return len(waiting)
+
+
 def _proposal(message: Message, asking: Asking, by: Actor) -> Proposal:
     told = _source(message)
     payload: dict[str, Any]
@@ -110,14 +138,13 @@ def _outside(facts: Iterable[Fact]) -> list[Fact]:
 
 
 def as_lines(facts: Iterable[Fact], sections: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Facts as `actions.facts` keeps them."""
-    return [
-        {
-            "key": f.key, "label": f.label, "shown": f.shown, "value": f.value, "unit": f.unit,
-            "section": sections.get(f.key, ""),
-        }
-        for f in facts
-    ]  # fmt: skip
+    """Facts as `actions.facts` keeps them, their texts made harmless."""
+    kept = []
+    for fact in facts:
+        plain = clean_fact(fact)
+        wanted = {k: plain[k] for k in ("key", "label", "shown", "value", "unit")}
+        kept.append(wanted | {"section": sections.get(fact.key, "")})
+    return kept
 
 
 def cited(text: str, facts: Mapping[str, Fact]) -> list[Fact]:

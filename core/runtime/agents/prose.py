@@ -231,6 +231,14 @@ def filled(text: str, facts: Iterable[Citable] | Mapping[str, Citable]) -> str:
     return CITATION.sub(shown, text)
 
 
+_ESCAPED = re.compile(r"\\([\\`*_\[\]<>|$~])")
+
+
+def unescaped(markdown: str) -> str:
+    """What `filled` made, without its backslashes: for a reader that shows markup as it is written."""
+    return _ESCAPED.sub(r"\1", markdown)
+
+
 def first_sentence(text: str, facts: Iterable[Citable] | Mapping[str, Citable], limit: int = 200) -> str:
     """The report's first sentence as people read it, for lists and events; at most `limit` characters."""
     for line in lines(text):

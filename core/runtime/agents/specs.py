@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
+from core.kit.actor import Actor
 from core.runtime.agents.facts import Fact, FactContext, Section
 
 if TYPE_CHECKING:
@@ -43,12 +44,18 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """What a job's `produce` gets: the run, its facts, and a writer."""
+    """What a job's `produce` gets: the run, its facts, a writer, and in whose name it acts."""
 
     run: "RunContext"
     when: FactContext
     sections: Mapping[str, Section]
     writer: Writer
+    agent: str = ""
+
+    @property
+    def actor(self) -> Actor:
+        """The job's agent in this run. Not `run.actor`: that name comes with the run's input, which people may edit."""
+        return Actor(self.agent, "run", self.run.run_id)
 
 
 Produce = Callable[[Production], dict[str, int]]

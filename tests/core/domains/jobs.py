@@ -5,6 +5,7 @@ from sqlalchemy import select
 from core.domains.clients.models import Client
 from core.kit import db as database
 from core.kit.db import STAFF
+from core.runtime.actions.models import Action
 from core.runtime.agents import prose, specs, store
 from core.runtime.agents.specs import AGENT_JOB
 from core.runtime.events.models import Event
@@ -42,6 +43,13 @@ def events_of(run_id: int, type: str | None = None) -> list[Event]:
     with database.transaction(STAFF) as session:
         wanted = select(Event).where(Event.cause_run_id == run_id).order_by(Event.id)
         return list(session.scalars(wanted if type is None else wanted.where(Event.type == type)))
+
+
+def actions_of(run_id: int, kind: str | None = None) -> list[Action]:
+    """What the run proposed, in order."""
+    with database.transaction(STAFF) as session:
+        wanted = select(Action).where(Action.run_id == run_id).order_by(Action.id)
+        return list(session.scalars(wanted if kind is None else wanted.where(Action.kind == kind)))
 
 
 def change_client(session, client_id: int, **values) -> None:

@@ -7,7 +7,7 @@ from core.kit.db import STAFF
 from core.runtime.agents import facts, specs
 from tests.cast import make_cast
 from tests.core.domains.delivery.scene import DAY, ticket
-from tests.core.domains.jobs import events_of, run_job, text_of
+from tests.core.domains.jobs import actions_of, events_of, run_job, text_of
 
 # the numbered items of each task, and the fact section or the product that answers it
 ITEMS = {
@@ -81,13 +81,9 @@ def test_the_brief_and_the_weekly_report_say_what_is_late(db):
         )  # fmt: skip
     brief = run_job("ceo-morning-brief")
     assert "• Late one for Cornerstone: 6 days in building, with Brian." in text_of(brief)
-    assert [e.payload["target"] for e in events_of(brief.id, "message.intended")] == ["#leadership"]
+    assert [a.payload["channel"] for a in actions_of(brief.id)] == ["#leadership"]
     assert events_of(brief.id, "morning_brief")[0].actor == "Executive AI"
     weekly = run_job("weekly-ceo-report")
     assert "1 build overdue.\n• Late one for Cornerstone" in text_of(weekly)
-    mail, slack = events_of(weekly.id, "message.intended")
-    assert (mail.payload["channel"], mail.payload["target"], slack.payload["target"]) == (
-        "email",
-        "dave@manageai.io",
-        "#leadership",
-    )
+    mail, slack = actions_of(weekly.id)
+    assert (mail.kind, mail.payload["to"], slack.payload["channel"]) == ("mail.send", "dave@manageai.io", "#leadership")

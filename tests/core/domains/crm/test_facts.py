@@ -8,7 +8,7 @@ from core.domains.crm import rules as crm_rules
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.agents import facts as registry
-from core.runtime.agents import job, prose, sheet, specs, verify
+from core.runtime.agents import prose, sheet, specs, verify
 from core.runtime.agents.facts import FactContext
 from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.runs import execute, service
@@ -104,7 +104,7 @@ def test_the_review_does_every_item_of_its_task(db, noon):
     spec = specs.find("sales-pipeline-review")
     assert (spec.cron, spec.department, spec.agent, spec.event_type) == ("0 8 * * 1-5", "sales", "Sales AI", "pipeline_review")
     assert output["produced"] == {
-        "notes": follow_ups.MAX_NOTES, "without_note": quiet.total - follow_ups.MAX_NOTES, "overdue": overdue.total,
+        "notes": follow_ups.MAX_NOTES, "without_note": quiet.total - follow_ups.MAX_NOTES, "overdue": overdue.total, "actions": 2,
     }  # fmt: skip
     # 1: a note for each of the most valuable quiet deals
     notes = rows("SELECT subject_id, status, for_role, kind, body FROM drafts ORDER BY id")
@@ -119,7 +119,7 @@ def test_the_review_does_every_item_of_its_task(db, noon):
     assert "[[crm.zero_value.count]]" in output["text"]
     assert "[[crm.top_to_close.deal1]]" in output["text"]
     assert rows("SELECT count(*) FROM events WHERE type = 'pipeline_review'") == [(1,)]
-    sent = rows("SELECT payload ->> 'target', payload ->> 'text' FROM events WHERE type = :t ORDER BY id", t=job.INTENDED)
+    sent = rows("SELECT payload ->> 'channel', payload ->> 'text' FROM actions ORDER BY id")
     assert [target for target, _ in sent] == ["#sales", "#sales"]
     assert "10 follow-up notes are ready" in sent[1][1]
 
@@ -134,7 +134,7 @@ def test_the_next_review_writes_notes_for_the_next_deals_and_none_twice(db, noon
 
 def test_an_empty_pipeline_is_reviewed_too(db, noon):
     output = run_review()
-    assert output["produced"] == {"notes": 0, "without_note": 0, "overdue": 0}
+    assert output["produced"] == {"notes": 0, "without_note": 0, "overdue": 0, "actions": 2}
     assert rows("SELECT count(*) FROM events WHERE type IN ('deals.overdue', 'drafts.ready')") == [(0,)]
 
 

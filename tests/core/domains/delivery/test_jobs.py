@@ -14,7 +14,7 @@ from core.runtime.events.models import Event
 from core.runtime.runs.models import RunStep
 from tests.cast import make_cast
 from tests.core.domains.delivery.scene import DAY, ticket
-from tests.core.domains.jobs import events_of, run_job, text_of
+from tests.core.domains.jobs import actions_of, events_of, run_job, text_of
 
 
 def test_the_build_queue_check_starts_stuck_analyses_and_nudges(db):
@@ -28,7 +28,7 @@ def test_the_build_queue_check_starts_stuck_analyses_and_nudges(db):
         )  # fmt: skip
         ticket(session, status=TicketStatus.BUILDING, since=clock.now() - 4 * DAY, title="risky")
     run = run_job("build-queue-check")
-    assert run.output["produced"] == {"analyses": 1, "nudges": 1}
+    assert run.output["produced"] == {"analyses": 1, "nudges": 1, "actions": 1}
     assert "1 build in progress, 1 at risk" in text_of(run)
     with database.transaction(STAFF) as session:
         assert session.get(Ticket, stuck).status == "ANALYZING"
@@ -37,10 +37,10 @@ def test_the_build_queue_check_starts_stuck_analyses_and_nudges(db):
     assert (moved.actor, moved.subject_id) == ("Engineering AI", stuck)
     nudge = events_of(run.id, "review.nudged")[0]
     assert (nudge.summary, nudge.subject_id) == ("Dan, please review “waits” for Cornerstone.", late)
-    assert [e.payload["target"] for e in events_of(run.id, "message.intended")] == ["#builds"]
+    assert [a.payload["channel"] for a in actions_of(run.id)] == ["#builds"]
     assert events_of(run.id, "build_queue_check")
     again = run_job("build-queue-check")
-    assert again.output["produced"] == {"analyses": 0, "nudges": 0}
+    assert again.output["produced"] == {"analyses": 0, "nudges": 0, "actions": 1}
 
 
 def test_a_reviewer_is_nudged_again_the_next_day(db):
@@ -60,11 +60,11 @@ def test_the_health_check_schedules_a_review_once_a_week(db):
         cast = make_cast(session)
         ticket(session, status=TicketStatus.BUILDING, client=cast.northwind, due=start + timedelta(hours=9), title="nearly done")
     run = run_job("delivery-health-check")
-    assert run.output["produced"] == {"reviews": 1}
+    assert run.output["produced"] == {"reviews": 1, "actions": 1}
     event = events_of(run.id, "review.scheduled")[0]
     assert event.summary.startswith("Delivery review with Northwind for “nearly done”, due ")
     assert events_of(run.id, "health_check")
-    assert run_job("delivery-health-check").output["produced"] == {"reviews": 0}
+    assert run_job("delivery-health-check").output["produced"] == {"reviews": 0, "actions": 1}
     with database.transaction(STAFF) as session:
         assert checks.schedule_reviews(session, now + 7 * DAY, zone, SYSTEM) == 0  # it is not due next week
 
@@ -97,8 +97,8 @@ def test_a_run_that_is_cut_off_redoes_nothing(db, monkeypatch, cut_at):
         session.execute(text("UPDATE runs SET run_after = clock_timestamp()"))
     assert execute.execute(run_id, "w2") == RunState.SUCCEEDED
     with database.transaction(STAFF) as session:
-        assert session.get(Run, run_id).output["produced"] == {"analyses": 1, "nudges": 1}
-        for type_ in ("ticket.analyzing", "review.nudged", "message.intended", "build_queue_check"):
+        assert session.get(Run, run_id).output["produced"] == {"analyses": 1, "nudges": 1, "actions": 1}
+        for type_ in ("ticket.analyzing", "review.nudged", "action.proposed", "build_queue_check"):
             assert session.scalar(select(func.count()).select_from(Event).where(Event.type == type_)) == 1, type_
         assert session.scalar(select(func.count()).where(RunStep.run_id == run_id, RunStep.state != "succeeded")) == 0
 

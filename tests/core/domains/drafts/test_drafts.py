@@ -14,7 +14,7 @@ from core.runtime.orgs.models import AGENCY_ID
 from tests.cast import CORNERSTONE_ORG, make_cast
 from tests.core.domains.automations.scene import automation
 from tests.core.domains.delivery.scene import ticket
-from tests.core.domains.jobs import change_client, events_of, run_job, text_of
+from tests.core.domains.jobs import actions_of, change_client, events_of, run_job, text_of
 
 JOB = "marketing-content-pipeline"
 LAST_WEEK = datetime(2026, 11, 12, 12, tzinfo=UTC)
@@ -94,7 +94,7 @@ def test_the_job_drafts_a_case_study_a_build_three_posts_and_an_outline(db):
     with database.transaction(STAFF) as session:
         _, done = _completed(session)
     run = run_job(JOB, as_of=AS_OF)
-    assert run.output["produced"] == {"drafts": 5}
+    assert run.output["produced"] == {"drafts": 5, "actions": 1}
     with database.transaction(STAFF) as session:
         drafts = queries.of_run(session, run.id)
     assert [d.kind for d in drafts] == ["case_study", "linkedin_post", "linkedin_post", "linkedin_post", "blog_outline"]
@@ -106,7 +106,7 @@ def test_the_job_drafts_a_case_study_a_build_three_posts_and_an_outline(db):
     assert "a real estate company" in study.body
     assert "60 tasks in the last month, about 2 hours saved at an assumed 2 minutes a task" in study.body
     assert "1,200" in study.body  # two hours a month, fifty dollars an hour
-    assert events_of(run.id, "message.intended")[0].payload["text"] == "5 content pieces ready for Robert to review"
+    assert actions_of(run.id)[0].payload["text"] == "5 content pieces ready for Robert to review"
     assert len(events_of(run.id, "content_draft")) == 6  # each draft, and the report
     assert "1 build completed in the week from 9 Nov 2026." in text_of(run)
 
@@ -129,7 +129,7 @@ def test_a_second_run_repeats_nothing_and_leaves_decided_drafts_alone(db):
         drafts = queries.of_run(session, first.id)
         service.decide(session, drafts[1].id, DraftStatus.DISMISSED, cast.actor("Robert"))
     second = run_job(JOB, as_of=AS_OF)
-    assert second.output["produced"] == {"drafts": 4}
+    assert second.output["produced"] == {"drafts": 4, "actions": 1}
     with database.transaction(STAFF) as session:
         assert session.scalar(select(func.count()).select_from(Draft)) == 5
         assert queries.get(session, drafts[1].id).status == "dismissed"
@@ -140,7 +140,7 @@ def test_without_completed_builds_there_is_nothing_to_write_about(db):
     with database.transaction(STAFF) as session:
         make_cast(session)
     run = run_job(JOB, as_of=AS_OF)
-    assert run.output["produced"] == {"drafts": 0}
+    assert run.output["produced"] == {"drafts": 0, "actions": 1}
     assert "0 builds completed" in text_of(run)
 
 
@@ -150,7 +150,7 @@ def test_posts_take_turns_through_the_builds(db):
         for n in range(4):
             ticket(session, status=TicketStatus.CLOSED, since=LAST_WEEK, client=cast.northwind, title=f"Build {n}")
     run = run_job(JOB, as_of=AS_OF)
-    assert run.output["produced"] == {"drafts": 4 + 3 + 1}
+    assert run.output["produced"] == {"drafts": 4 + 3 + 1, "actions": 1}
     with database.transaction(STAFF) as session:
         posts = [d.title for d in queries.of_run(session, run.id) if d.kind == "linkedin_post"]
     assert posts == [f"LinkedIn: Build {n} ({angle})" for n, angle in enumerate(content.ANGLES)]

@@ -13,7 +13,7 @@ from core.runtime.events.models import Event
 from tests.cast import CORNERSTONE_ORG, NORTHWIND_ORG, make_cast
 from tests.core.domains.automations.scene import automation
 from tests.core.domains.delivery.scene import deployment
-from tests.core.domains.jobs import change_client, events_of, run_job, text_of
+from tests.core.domains.jobs import actions_of, change_client, events_of, run_job, text_of
 
 OCTOBER = date(2026, 10, 15)
 JOB = "monthly-client-reports"
@@ -37,7 +37,7 @@ def test_the_job_writes_one_report_a_client_for_review(db):
         cast = _clients(session)
         change_client(session, cast.cornerstone, contact_name=None)
     run = run_job(JOB, as_of="2026-11-20T09:00")
-    assert run.output["produced"] == {"reports": 2, "kept": 0}
+    assert run.output["produced"] == {"reports": 2, "kept": 0, "no_address": 2, "actions": 1}
     with database.transaction(STAFF) as session:
         found = _reports(session)
         one = found["Cornerstone"]
@@ -55,8 +55,8 @@ def test_the_job_writes_one_report_a_client_for_review(db):
         assert "More than we accept" in found["Northwind"].content or "more than we accept" in found["Northwind"].content
         orgs = dict(session.execute(select(ClientReport.client_id, ClientReport.org_id)).all())
         assert orgs == {cast.cornerstone: CORNERSTONE_ORG, cast.northwind: NORTHWIND_ORG}
-    slack = events_of(run.id, "message.intended")[0]
-    assert (slack.payload["target"], slack.payload["text"]) == ("#delivery", "2 monthly reports ready for review")
+    [slack] = actions_of(run.id)
+    assert (slack.payload["channel"], slack.payload["text"]) == ("#delivery", "2 monthly reports ready for review")
     ready = events_of(run.id, "report.ready")
     assert {e.org_id for e in ready} == {CORNERSTONE_ORG, NORTHWIND_ORG}
     assert "860 runs with 13 errors" in text_of(run)
@@ -74,7 +74,7 @@ def test_a_second_run_replaces_what_waits_and_keeps_what_was_decided(db):
         automation(session, cast.northwind, (OCTOBER, 5, 0), name="Late figures")
         automation(session, cast.cornerstone, (OCTOBER, 5, 0), name="Late figures")
     again = run_job(JOB, as_of="2026-11-20T10:00")
-    assert again.output["produced"] == {"reports": 1, "kept": 1}
+    assert again.output["produced"] == {"reports": 1, "kept": 1, "no_address": 1, "actions": 1}
     with database.transaction(STAFF) as session:
         kept, fresh = queries.get(session, mine["Cornerstone"].id), queries.get(session, mine["Northwind"].id)
         assert (kept.status, kept.content, kept.run_id) == ("approved", mine["Cornerstone"].content, mine["Cornerstone"].run_id)
@@ -102,8 +102,8 @@ def test_clients_without_a_deployed_automation_get_no_report(db):
         cast = make_cast(session)
         automation(session, cast.cornerstone, active=False)
     run = run_job(JOB, as_of="2026-11-20T09:00")
-    assert run.output["produced"] == {"reports": 0, "kept": 0}
-    assert events_of(run.id, "message.intended")[0].payload["text"] == "0 monthly reports ready for review"
+    assert run.output["produced"] == {"reports": 0, "kept": 0, "no_address": 0, "actions": 1}
+    assert actions_of(run.id)[0].payload["text"] == "0 monthly reports ready for review"
 
 
 def test_a_decision_is_made_once_and_on_what_was_read(db):

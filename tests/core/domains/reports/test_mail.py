@@ -1,0 +1,118 @@
+"""A report goes to the client when a person approves its mail, and not before."""
+
+import pytest
+from sqlalchemy import select
+
+from core.domains.reports import queries, service
+from core.domains.reports.models import ClientReport, ReportStatus
+from core.kit import db as database
+from core.kit.db import STAFF
+from core.runtime.actions import followers
+from core.runtime.actions import service as actions
+from core.runtime.actions.followers import Told
+from core.runtime.actions.models import Action, ActionState, Decided
+from core.runtime.agents import staleness
+from tests.cast import NORTHWIND_ORG, make_cast
+from tests.core.domains.automations.scene import automation
+from tests.core.domains.jobs import actions_of, change_client, run_job
+from tests.core.domains.reports.test_reports import JOB, OCTOBER
+
+AS_OF = "2026-11-20T09:00"
+
+
+@pytest.fixture
+def cast(db):
+    with database.transaction(STAFF) as session:
+        cast = make_cast(session)
+        automation(session, cast.cornerstone, (OCTOBER, 850, 3))
+        automation(session, cast.northwind, (OCTOBER, 10, 10))
+        change_client(session, cast.northwind, contact_email="office@northwind.example", contact_name="Nora")
+    return cast
+
+
+def mail_of(run) -> Action:
+    [mail] = actions_of(run.id, "mail.send")
+    return mail
+
+
+def report_of(client: str):
+    with database.transaction(STAFF) as session:
+        found = session.execute(select(ClientReport.id)).scalars()
+        return next(r for r in (queries.get(session, i) for i in found) if r.client == client)
+
+
+def decide(action: Action, decision: Decided, by) -> None:
+    with database.transaction(STAFF) as session:
+        actions.decide(session, action.id, decision, by, payload_sha256=action.payload_sha256, via="web")
+
+
+def carried_out(action: Action, mode: str) -> None:
+    """As the ledger tells it once the mail has gone."""
+    with database.transaction(STAFF) as session:
+        row = session.get(Action, action.id)
+        row.mode = mode
+        followers.tell(session, row, Told("done", 1, None, {"mode": mode}))
+
+
+def test_a_report_is_proposed_as_mail_to_the_clients_contact(cast):
+    run = run_job(JOB, as_of=AS_OF)
+    assert run.output["produced"] == {"reports": 2, "kept": 0, "no_address": 1, "actions": 2}
+    mail = mail_of(run)
+    assert (mail.state, mail.owner_role, mail.org_id) == (ActionState.AWAITING, "delivery", NORTHWIND_ORG)
+    assert mail.payload["to"] == "office@northwind.example"
+    assert mail.payload["subject"] == "Northwind: your automations in October 2026"
+    assert mail.payload["text"].startswith("Hello Nora,\n\nyour report for October 2026 is below.")
+    assert "## Reliability" in mail.payload["text"]
+    assert mail.provenance["to"] == {"origin": "trusted", "source": "the client's contact in our records"}
+    assert {f["section"].partition(":")[0] for f in mail.facts} == {"reports.month"}
+
+
+def test_the_report_goes_the_way_of_its_mail(cast):
+    mail = mail_of(run_job(JOB, as_of=AS_OF))
+    decide(mail, Decided.APPROVE, cast.actor("Dan"))
+    assert report_of("Northwind").status == "approved"
+    carried_out(mail, "dry_run")
+    assert (report_of("Northwind").status, report_of("Northwind").sent_at) == ("approved", None)
+    carried_out(mail, "live")
+    assert report_of("Northwind").status == "sent"
+    assert report_of("Northwind").sent_at is not None
+
+
+def test_rejecting_the_mail_rejects_the_report_and_the_other_way_round(cast):
+    mail = mail_of(run_job(JOB, as_of=AS_OF))
+    decide(mail, Decided.REJECT, cast.actor("Dan"))
+    assert report_of("Northwind").status == "rejected"
+
+
+def test_deciding_the_report_decides_its_mail(cast):
+    mail = mail_of(run_job(JOB, as_of=AS_OF))
+    with database.transaction(STAFF) as session:
+        service.decide(session, report_of("Northwind").id, ReportStatus.APPROVED, cast.actor("Dan"))
+    with database.transaction(STAFF) as session:
+        row = session.get(Action, mail.id)
+        assert (row.state, row.decided_by) == (ActionState.APPROVED, "Dan")
+
+
+def test_a_report_written_anew_takes_its_old_mail_back(cast):
+    first = mail_of(run_job(JOB, as_of=AS_OF))
+    again = run_job(JOB, as_of=AS_OF)
+    assert actions_of(again.id, "mail.send") == []  # the same text is the same mail
+    with database.transaction(STAFF) as session:
+        automation(session, cast.northwind, (OCTOBER, 5, 0), name="Late figures")
+    second = mail_of(run_job(JOB, as_of=AS_OF))
+    with database.transaction(STAFF) as session:
+        assert session.get(Action, first.id).outcome == "withdrawn"
+        assert session.get(Action, second.id).state == ActionState.AWAITING
+
+
+def test_late_figures_make_the_waiting_mail_stale(cast):
+    mail = mail_of(run_job(JOB, as_of=AS_OF))
+    with database.transaction(STAFF) as session:
+        assert staleness.refresh(session, mail.id) is None
+        automation(session, cast.northwind, (OCTOBER, 5, 0), name="Late figures")
+    with database.transaction(STAFF) as session:
+        found = staleness.refresh(session, mail.id)
+    changed = {c["key"]: (c["was"], c["now"]) for c in found["changed"]}
+    assert changed["report.tasks"] == ("0 tasks", "5 tasks")
+    with database.transaction(STAFF) as session:
+        assert session.get(Action, mail.id).stale["changed"] == found["changed"]
