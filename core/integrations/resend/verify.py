@@ -13,7 +13,7 @@ WINDOW_S: Final = 300
 """The library's own: five minutes back and ahead."""
 MAX_SIGNATURES: Final = 10
 _ID = re.compile(r"[!-~]{1,200}", re.ASCII)
-_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+_SECONDS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 _SIGNATURE = re.compile(r"v1,([A-Za-z0-9+/]{43}=)", re.ASCII)
 _OTHER = re.compile(r"v[0-9]{1,2}[a-z]?,[A-Za-z0-9+/=_-]{1,200}", re.ASCII)
 

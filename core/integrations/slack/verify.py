@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Final
 
 WINDOW_S: Final = 300
-_SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
+_SECONDS = re.compile(r"[1-9][0-9]{0,11}", re.ASCII)
 
 
 def sign(body: bytes, timestamp: str, secret: str) -> str:
