@@ -20,7 +20,14 @@ _AGENT = re.compile(rb'<link rel="service-desc"[^>]*>')
 @lru_cache(maxsize=1)
 def head() -> bytes:
     """What goes into the document's head."""
-    css = words.tone_css() + assets.source("page.css") + assets.source("action.css") + table.room_css()
+    css = (
+        words.tone_css()
+        + assets.source("page.css")
+        + assets.source("frame.css")
+        + assets.source("action.css")
+        + assets.source("connection.css")
+        + table.room_css()
+    )
     return (
         "<title>ManageAI Ops</title>"
         '<meta name="robots" content="noindex">'
