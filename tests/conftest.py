@@ -89,6 +89,11 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture
 def db() -> None:
     """An empty database (only the agency's organisation) and an empty Valkey. Ask for it in every test that writes."""
+    empty_stores()
+
+
+def empty_stores() -> None:
+    """What `db` does, for fixtures of a wider scope."""
     from core import registry
     from core.config import get_settings
     from core.kit import redis

@@ -9,12 +9,15 @@ from importlib import import_module
 
 from core.config import get_settings, started_at_tick
 from core.errors import BadInput, OpsError
-from core.kit import db, log
+from core.kit import db, http, log
 from core.kit.db import STAFF
 from core.runtime.runs.models import Queue
 
 _FRESH_S = 15.0
-_PRELOAD = ("sqlalchemy.dialects.postgresql.psycopg", "psycopg", "rq")
+_PRELOAD = (
+    "sqlalchemy.dialects.postgresql.psycopg", "psycopg", "rq", "cryptography.hazmat.primitives.ciphers.aead", "httpx",
+    "httpcore._sync", "httpcore._backends.sync", "encodings.idna", "core.runtime.switches.service",
+)  # fmt: skip
 _RETRY_S = 1.0
 
 
@@ -43,6 +46,7 @@ def _preload() -> None:
         import_module(module)
     if get_settings().anthropic_api_key is not None:
         import_module("anthropic")
+    http.trust()
     gc.collect()
     gc.freeze()  # a collection in a work-horse then does not copy the worker's memory
 

@@ -237,7 +237,7 @@ class LedgerWorker(Worker):
                 self._insist(lambda: dispatch.give_back(held, "its worker was stopped", crashed=False))
         elif ended.state == RunState.SUCCEEDED and self._stop_at is None:
             ours, following = self._insist(lambda: self.line.finish_and_claim(held, ended)) or (True, None)
-            crashpoint("run.after_ack")
+            crashpoint("run.after_ack", held.payload.get("action_id", held.id))
             if not ours:
                 logger.warning("lease_lost", run_id=held.id, run=held.name)
             return following

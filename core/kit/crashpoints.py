@@ -2,12 +2,14 @@
 
 import os
 import signal
+from pathlib import Path
 from typing import Final
 
 SETTING: Final = "OPS_CRASHPOINT"
-"""`name:n` kills the process by SIGKILL at the n-th time one comes by; unset, a crash point does nothing."""
+"""`name:n` kills the process by SIGKILL at the n-th time one comes by, `name:1,2` at the first and the second; unset, a crash point
+does nothing."""
 COUNTER: Final = "OPS_CRASHPOINT_FILE"
-"""The file that counts, over all processes."""
+"""The file that counts, over all processes. A folder counts each key by itself."""
 
 _names: set[str] = set()
 
@@ -22,23 +24,24 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_names))
 
 
-def crashpoint(name: str) -> None:
-    """Die here if the environment says so."""
+def crashpoint(name: str, key: object = "all") -> None:
+    """Die here if the environment says so. `key` is what is under way, e.g. an action's id."""
     wanted = os.environ.get(SETTING)
     if wanted is None:
         return
     if name not in _names:
         raise ValueError(f"the crash point {name!r} is not registered")
-    which, _, turn = wanted.partition(":")
-    if which == name and _count() == int(turn or 1):
+    which, _, turns = wanted.partition(":")
+    if which == name and str(_count(str(key))) in (turns or "1").split(","):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _count() -> int:
+def _count(key: str) -> int:
     """The how manieth time this is. Appending one byte is atomic, also between processes."""
-    counter = os.open(os.environ[COUNTER], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    counter = Path(os.environ[COUNTER])
+    handle = os.open(counter / key if counter.is_dir() else counter, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        os.write(counter, b".")
-        return os.lseek(counter, 0, os.SEEK_CUR)
+        os.write(handle, b".")
+        return os.lseek(handle, 0, os.SEEK_CUR)
     finally:
-        os.close(counter)
+        os.close(handle)

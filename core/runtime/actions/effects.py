@@ -40,6 +40,8 @@ MAX_REFUSED = 8
 FRESH_S = 0.5
 """What the gate said is acted on within so many seconds, or the gate is asked again: a process that was frozen, or had to wait,
 sends nothing on the strength of a kill switch, a limit or a lease it looked at before."""
+STALE_PASSES = 5
+"""So often in a row, before it rests."""
 RECORD_S = 20.0
 """So long the record of what a vendor answered is tried for while the database is away."""
 
@@ -53,6 +55,7 @@ class _Passed:
     begun: Begun
     account: Account | Refused | None
     asked_at: float
+    stale: int = 0
 
 
 class Ended(Exception):
@@ -66,16 +69,16 @@ class Ended(Exception):
 def perform(ctx: RunContext) -> dict[str, Any]:
     """Handler of `action.execute`. Returns {"action_id", "state"}; the action's own page tells the rest."""
     action_id = int(ctx.payload["action_id"])
-    crashpoint("action.after_claim")
+    crashpoint("action.after_claim", action_id)
     try:
         state = _carry_out(ctx, _pass(ctx, action_id, absent=False))
     except Ended as ended:
         state = ended.state
-    crashpoint("action.after_record_before_ack")
+    crashpoint("action.after_record_before_ack", action_id)
     return {"action_id": action_id, "state": state}
 
 
-def _pass(ctx: RunContext, action_id: int, *, absent: bool) -> _Passed:
+def _pass(ctx: RunContext, action_id: int, *, absent: bool, stale: int = 0) -> _Passed:
     """Through the gate, or Ended. `absent`: a look-up said that no earlier attempt did anything."""
     asked_at = time.monotonic()
     account: Account | Refused | None = None
@@ -83,11 +86,11 @@ def _pass(ctx: RunContext, action_id: int, *, absent: bool) -> _Passed:
         begun = gate.begin(session, ctx.run_id, action_id, absent=absent)
         if isinstance(begun, Begun) and not begun.dry_run:
             account = ledger.open_account(session, begun, ctx.run_id)
-        crashpoint("action.before_intent_committed")
-    crashpoint("action.after_intent_committed")
+        crashpoint("action.before_intent_committed", action_id)
+    crashpoint("action.after_intent_committed", action_id)
     if not isinstance(begun, Begun):
         raise Ended(begun)
-    return _Passed(begun, account, asked_at)
+    return _Passed(begun, account, asked_at, stale)
 
 
 def _carry_out(ctx: RunContext, passed: _Passed) -> str:
@@ -104,7 +107,7 @@ def _carry_out(ctx: RunContext, passed: _Passed) -> str:
         found = _look_up(ctx, kind, begun, passed.account)
         if found is not None:
             return _record(ctx, begun, found)
-        crashpoint("action.after_look_up_before_send")
+        crashpoint("action.after_look_up_before_send", begun.action_id)
         return _carry_out(ctx, _pass(ctx, begun.action_id, absent=True))  # the look-up took time: everything is asked again
     if begun.stop is not None:
         return _stopped(ctx, begun, begun.stop)
@@ -148,28 +151,30 @@ def _send(ctx: RunContext, passed: _Passed, account: Account) -> str:
         raise Conflict(f"A {kind.word} is not sent.", "This is a fault of the program.")
     ctx.check()
     if time.monotonic() - passed.asked_at > min(FRESH_S, get_settings().effect_settle_s / 2):
-        _too_slow(ctx, begun, call_id)
+        return _too_slow(ctx, passed, call_id)
     try:
         receipt = send(begun.outgoing, account)
     except Refused as error:
         _end_call(call_id, "refused", error)
-        crashpoint("action.after_refusal_before_record")
+        crashpoint("action.after_refusal_before_record", begun.action_id)
         return _refused(ctx, begun, error)
     except Exception as error:  # noqa: BLE001 - anything else may have happened
         _end_call(call_id, "unclear", error)
-        crashpoint("action.after_no_answer")
+        crashpoint("action.after_no_answer", begun.action_id)
         if kind.look_up is None and not _key_holds(kind, begun):
             _unknown(ctx, begun, "No answer came, and it can't be looked up there.")
         _unclear(ctx, begun, error)
-    crashpoint("action.after_send_before_record")
+    crashpoint("action.after_send_before_record", begun.action_id)
     return _record(ctx, begun, receipt, call_id)
 
 
-def _too_slow(ctx: RunContext, begun: Begun, call_id: int) -> NoReturn:
-    """Nothing was sent in this attempt, since the gate's word is too old. Fenced, so a run that was lost meanwhile ends here."""
+def _too_slow(ctx: RunContext, passed: _Passed, call_id: int) -> str:
+    """The gate's word is too old: nothing was sent in this attempt. Fenced, so a run that was lost meanwhile ends here."""
     with ctx.transaction(staff=True) as session:
-        ledger.record_not_sent(session, begun, call_id)
-    raise RateLimited("It took too long to get going, so nothing was sent.", "It is tried again.", retry_after_s=0.2)
+        ledger.record_not_sent(session, passed.begun, call_id)
+    if passed.stale + 1 >= STALE_PASSES:
+        raise RateLimited("The machine is too busy, so nothing was sent.", "It is tried again.", retry_after_s=2.0)
+    return _carry_out(ctx, _pass(ctx, passed.begun.action_id, absent=False, stale=passed.stale + 1))
 
 
 def _new_call(ctx: RunContext, begun: Begun, what: str) -> int:

@@ -1,0 +1,75 @@
+"""Every way out of the house, killed at every crash point: nothing is lost, nothing happens twice. The whole matrix is in
+`python -m benchmarks.effects`; here are its most dangerous cells."""
+
+import ast
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from core.kit import crashpoints
+from tests.faults import matrix
+from tests.faults.cases import cases
+from tests.faults.stage import Stage
+from tests.faults.world_check import check_world
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(240)]
+CHOSEN = [b for b in matrix.batches() if matrix.dangerous(b)]
+ELSEWHERE = {
+    "rotation.": "tests/core/runtime/connections/test_rotation.py",
+    "keyring.": "tests/core/runtime/connections/test_rotation.py",
+}
+"""Crash points of other areas, and the file that has a case for each."""
+
+
+@pytest.fixture(scope="module")
+def seeds(stage: Stage) -> dict[str, list[int]]:
+    workers = {1: stage.worker(1)}
+    made = matrix.seed(stage, workers, len(CHOSEN))
+    for process in workers.values():
+        stage.kill(process)
+    return made
+
+
+@pytest.mark.parametrize("batch", CHOSEN, ids=str)
+def test_dies_there_and_is_done_once(stage: Stage, seeds: dict[str, list[int]], batch: matrix.Batch) -> None:
+    told = matrix.run(stage, batch, seeds)
+    assert told.wrong == [], stage.tail()
+    assert check_world(stage.remote.calls, secrets=stage.secrets, logs=[stage.folder / "processes.log"]) == []
+    dead = [case.name for case, times in told.passed.items() if times]
+    assert len(dead) >= (3 if batch.point not in matrix.INSIDE else len(cases())), (dead, stage.tail())
+
+
+def _passed() -> set[str]:
+    """The crash points in the code; what holds one is imported, so that it registers."""
+    found = set()
+    for file in (*Path("core").rglob("*.py"), *Path("worker").rglob("*.py")):
+        told = file.read_text()
+        if "crashpoint(" in told and file.name != "crashpoints.py":
+            import_module(".".join(file.with_suffix("").parts))
+            calls = [
+                n for n in ast.walk(ast.parse(told)) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "crashpoint"
+            ]
+            found |= {ast.literal_eval(n.args[0]) for n in calls}
+    return found
+
+
+def test_every_crash_point_has_a_cell() -> None:
+    _passed()
+    elsewhere = {n for n in crashpoints.names() for start in ELSEWHERE if n.startswith(start)}
+    assert set(crashpoints.names()) - elsewhere == set(matrix.POINTS)
+    for start, file in ELSEWHERE.items():
+        assert start in Path(file).read_text(), f"{file} has no case for {start}…"
+
+
+def test_every_crash_point_in_the_code_is_registered() -> None:
+    """A name that is passed somewhere but not registered would be found only by a run that is to die there."""
+    assert _passed() == set(crashpoints.names())
+
+
+def test_every_way_out_has_a_payload_and_five_crash_points() -> None:
+    """Ways are taken from the registry: a new kind without a payload, or a way with fewer crash points, turns this red."""
+    for case in cases():
+        on_its_way = matrix.INSIDE if case.endpoint is None else set(matrix.POINTS)
+        assert len(on_its_way) >= 5, case
+        assert case.endpoint is None or case.endpoint.split(".")[0] == case.vendor
