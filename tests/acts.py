@@ -8,7 +8,9 @@ from uuid import uuid4
 from sqlalchemy.orm import Session
 
 from core.kit import clock
+from core.runtime.actions import kinds
 from core.runtime.actions.binding import binding, digest
+from core.runtime.actions.kinds import Rendering
 from core.runtime.actions.models import Action, ActionDecision, Effect, EffectCall
 from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.policies.models import PolicyVerdict
@@ -39,6 +41,30 @@ def put(session: Session, kind: str = "test.note", state: str = "awaiting_approv
     session.add(made)
     session.flush()
     return made
+
+
+def rendered(session: Session, kind: str, payload: dict[str, Any]) -> dict[str, Any]:
+    """The columns a kind's own rendering fills, for `put`."""
+    known, key = kinds.get(kind), uuid4()
+    model = known.read(payload)
+    drawn = known.render(model, Rendering(AGENCY_ID, key, None, session))
+    return {
+        "kind": kind, "payload": model.model_dump(mode="json"), "wire": drawn.wire, "title": drawn.title, "target": drawn.target,
+        "audience": drawn.audience, "recipients": list(drawn.recipients), "effect_key": key, "cost_minor": drawn.cost_minor,
+        "currency": drawn.currency, "marketing": drawn.marketing, "reversible": known.reversible,
+    }  # fmt: skip
+
+
+def post(session: Session, text: str = "Twelve deals are **open**.", **over: Any) -> Action:
+    """A Slack post that waits."""
+    return put(session, **(rendered(session, "slack.post", {"channel": "#leadership", "text": text}) | over))
+
+
+def mail(session: Session, to: str = "dana@cornerstone.example", subject: str = "Your report", **over: Any) -> Action:
+    """A mail that waits for delivery or an admin."""
+    text = over.pop("text", "Hi Dana,\n\n1. It ran.\n2. It works.")
+    made = rendered(session, "mail.send", {"to": to, "subject": subject, "text": text})
+    return put(session, **(made | {"owner_role": "delivery", "agent": "Delivery AI"} | over))
 
 
 def decided(session: Session, action: Action, decision: str, by: str, user_id: int | None, **over: Any) -> ActionDecision:

@@ -15,6 +15,7 @@ from app.ui.action_text import visible
 from core.runtime.actions.kinds import ActionKind
 
 LONG = 4000
+NOBODY = ' <span class="tag c-violet">stands in: no mail account is connected</span>'
 Marks = Mapping[str, str]
 """Payload field to the chip that says where its value came from, as HTML."""
 
@@ -193,7 +194,10 @@ def _people(value: Any) -> str:
 
 def _mail(letter: _Letter, marks: Marks) -> Preview:
     made = Preview("")
-    rows = [(name, f"{visible(value)}{marks.get(of, '')}") for name, value, of in letter.headers]
+    rows = [
+        (name, f"{visible(value)}{NOBODY if value.endswith('@invalid') else ''}{marks.get(of, '')}")
+        for name, value, of in letter.headers
+    ]
     text = letter.text
     if letter.html:
         said, links, images = action_text.from_html(letter.html)

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from app.ui import action_preview, action_words, page, words
-from app.ui.action_text import visible
+from app.ui.action_text import flat, visible
 from app.ui.words import esc
 from core.runtime.actions import detail as read
 from core.runtime.actions import kinds
@@ -96,7 +96,7 @@ def unclear(detail: ActionDetail) -> str:
     where = esc(action_words.account(detail.content.account))
     return (
         '<div class="note c-amber"><b>Did it happen?</b> It was sent, and no answer came that says whether it arrived. '
-        f"Look in {where} for it, then say below what you found. It is not sent again meanwhile.{known}</div>"
+        f"Look for it ({where}), then say below what you found. It is not sent again meanwhile.{known}</div>"
     )
 
 
@@ -124,7 +124,7 @@ def origin_of(detail: ActionDetail, name: str) -> tuple[str, str]:
     """(tone, words) on where a field's value came from."""
     known = detail.content.provenance.get(name)
     if isinstance(known, dict):
-        source = str(known.get("source") or "")
+        source = flat(str(known.get("source") or ""))
         if known.get("origin") == "untrusted":
             return "amber", f"untrusted text{f': {source}' if source else ''}"
         return "green", source or "trusted record"

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from app.ui import words
+from app.ui.action_text import flat
 from core.domains.users.queries import CurrentUser
 from core.domains.users.rules import ROLE_WORDS
 from core.kit import clock
@@ -87,8 +88,8 @@ def plural(kind: str, n: int) -> str:
 def asks(row: ActionRow) -> str:
     """Who wants it."""
     if row.requested_by_kind == "user":
-        return row.requested_by
-    return row.agent or row.requested_by
+        return flat(row.requested_by)
+    return flat(row.agent or row.requested_by)
 
 
 def owner(row: ActionRow, names: dict[int, str] | None = None) -> str:
@@ -118,7 +119,7 @@ def fate(row: ActionRow) -> str:
 def short_fate(row: ActionRow) -> str:
     """The same for a list's cell."""
     if row.state == ActionState.AWAITING:
-        return "then dropped, not sent"
+        return "then not sent"
     if row.state == ActionState.UNKNOWN:
         return "stays open"
     if row.state == ActionState.DEFERRED:

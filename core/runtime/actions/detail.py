@@ -278,6 +278,7 @@ _SAID = {
     Decided.RESOLVE: ("said what happened", "amber"),
 }
 _WAYS = {"web": "", "slack": " in Slack", "api": " over the API", "cli": " in the terminal", "clock": ""}
+_VENDORS = {"smtp": "mail server"}
 _CALLS = {
     ("send", "applied"): ("Sent", "green"),
     ("send", "refused"): ("Refused", "red"),
@@ -301,7 +302,8 @@ def decided(line: DecisionLine) -> tuple[str, str]:
 def called(call: CallLine) -> tuple[str, str]:
     """A call to a vendor in words, and its tone."""
     word, tone = _CALLS.get((call.what, call.outcome), (f"{call.what.capitalize()}: {call.outcome or 'no answer'}", "gray"))
-    return (f"{word} ({call.vendor.capitalize()})" if call.vendor else word), tone
+    vendor = _VENDORS.get(call.vendor or "", (call.vendor or "").capitalize())
+    return (f"{word} ({vendor})" if vendor else word), tone
 
 
 def _timeline(row: ActionRow, decisions: Sequence[DecisionLine], effect: EffectLine | None) -> tuple[Moment, ...]:
