@@ -75,7 +75,7 @@ class SlackPost(_Strict):
 class SlackDelete(_Strict):
     """Take a message of ours back. `shown` and `text` are for people only."""
 
-    channel: Annotated[str, Field(pattern=_ID.pattern)]
+    channel: Annotated[str, Field(pattern=f"^(?:{_ID.pattern})$")]
     ts: Annotated[str, Field(pattern=r"^\d{9,11}\.\d{6}$")]
     shown: Annotated[str, Field(max_length=81)] = ""
     text: Annotated[str, Field(max_length=200)] = ""
