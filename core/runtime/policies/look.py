@@ -159,7 +159,8 @@ def _around(session: Session, action: Action, numbers: Mapping[str, Values]) -> 
     facing = _facing(action, found.approved)
     staff = _staff(session) if facing.recipients else ()
     strangers = tuple(p for p in facing.recipients if p not in set(staff))
-    domains = tuple(str(d).strip().lower().lstrip("@") for d in numbers["send_mode"]["our_domains"])
+    ours = numbers["send_mode"]["our_domains"]
+    domains = tuple(str(d).strip().lower().lstrip("@") for d in ours) if isinstance(ours, list) else ()
     limited = numbers["send_mode"]["mode"] == LIMITED
     return _Around(facing, found.name, clock.zone(found.time_zone), staff, strangers, domains, limited, tuple(found.scopes or ()))
 
@@ -251,7 +252,10 @@ def _suppressed(session: Session, recipients: Sequence[str]) -> tuple[Mapping[st
 
 
 def _rate(session: Session, action: Action, values: Values) -> tuple[datetime, Window]:
-    length, cap = window_of(values), cap_of(values, action.kind)
+    try:
+        length, cap = window_of(values), cap_of(values, action.kind)
+    except (ValueError, TypeError, AttributeError):  # the policy itself says that it can't be applied
+        length, cap = timedelta(hours=1), 0
     found = session.execute(
         _WINDOW,
         {
@@ -282,7 +286,7 @@ def _outside(session: Session, action: Action, around: _Around, values: Values) 
     found = session.execute(
         _OUTSIDE, {"id": action.id, "org": action.org_id, "staff": list(around.staff), "domains": list(around.domains)}
     ).one()
-    day, cap = timedelta(seconds=DAY_S), int(values["daily_cap"])
+    day, cap = timedelta(seconds=DAY_S), values["daily_cap"] if isinstance(values["daily_cap"], int) else 0
     sent = [t for t in found.sent if t > found.now - day]
     return Window(len(sent), 0, next_free(sent, (), cap, day, found.now) if len(sent) >= cap else None)
 

@@ -86,14 +86,11 @@ def apart(at: datetime, action_id: int, spread_s: float = SPREAD_S) -> datetime:
     return at + timedelta(milliseconds=(action_id * 7919) % steps) if steps > 0 else at
 
 
-def drops_below(instants: Sequence[datetime], cap: int, length: timedelta, now: datetime) -> datetime | None:
-    """None when fewer than `cap` of the instants (oldest first) lie within `length` before now; else when that is so.
-
-    With a cap of 0 that is never: `now` plus a thousand times the length.
-    """
-    within = [i for i in instants if i > now - length]
-    if len(within) < cap:
+def drops_below(ago: Sequence[float], cap: int, length_s: float) -> float | None:
+    """None when fewer than `cap` of what happened so many seconds ago lies within the last `length_s`; else in how many seconds
+    that is so. What is yet to come has a negative age. With a cap of 0 it never is: a thousand lengths."""
+    if sum(1 for s in ago if s < length_s) < cap:
         return None
     if cap == 0:
-        return now + length * 1000
-    return within[len(within) - cap] + length
+        return length_s * 1000
+    return length_s - sorted(ago)[cap - 1]

@@ -5,7 +5,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 _NAMES = ("Slack", "Pipedrive", "Facebook", "Meta", "Resend", "CRM")
-_AMOUNTS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def span(seconds: float) -> str:
@@ -20,13 +21,13 @@ def span(seconds: float) -> str:
 def moment(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     """A moment after a verb: "at 14:05", "tomorrow at 08:00", "on Mon 23 Nov at 08:00"."""
     local, today = at.astimezone(zone), now.astimezone(zone).date()
-    clock = f"at {local:%H:%M:%S}" if abs((at - now).total_seconds()) < 60 else f"at {local:%H:%M}"
+    clock = f"at {local.hour:02}:{local.minute:02}" + (f":{local.second:02}" if abs((at - now).total_seconds()) < 60 else "")
     days = (local.date() - today).days
     if days == 0:
         return clock
     if days == 1:
         return f"tomorrow {clock}"
-    return f"on {local:%a} {local.day} {local:%b} {clock}"
+    return f"on {_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]} {clock}"
 
 
 def lower(word: str) -> str:
@@ -42,11 +43,6 @@ def many(n: int, word: str) -> str:
 def was(n: int) -> str:
     """ "was" or "were"."""
     return "was" if n == 1 else "were"
-
-
-def amount(n: int) -> str:
-    """ "two" rather than 2, where that reads better."""
-    return _AMOUNTS[n] if 0 <= n < len(_AMOUNTS) else str(n)
 
 
 def listed(items: Sequence[str], at_most: int = 3) -> str:

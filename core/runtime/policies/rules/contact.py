@@ -1,6 +1,6 @@
 """People outside: who must not be written to, how often anybody may be, and when."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -71,27 +71,27 @@ def _seldom(i: Inputs, values: Values) -> Said | None:
     if i["taken_back"]:
         return allow("It takes something back rather than reaching anybody anew.")
     now, zone = datetime.fromisoformat(i["now"]), ZoneInfo(i["zone"])
-    found = [_over(person, ago, now, values) for person, ago in i["people"].items()]
+    found = [_over(person, ago, values) for person, ago in i["people"].items()]
     over = [f for f in found if f is not None]
     if over:
-        until, why = max(over)
-        return _too_often(i, values, until, why, now, zone)
+        wait, why = max(over)
+        return _too_often(i, values, now + timedelta(seconds=wait), why, now, zone)
     quiet = _quiet(now, zone, values)
     if quiet is None:
         return allow("Nobody it reaches was written to too often, and it is no quiet hour.")
     return defer(f"These are quiet hours for people outside; it can go {moment(quiet, now, zone)}.", apart(quiet, int(i["id"])))
 
 
-def _over(person: str, ago: list[float], now: datetime, values: Values) -> tuple[datetime, str] | None:
-    """When this person may be reached again and why not now; None when now."""
-    instants = sorted(now - timedelta(seconds=s) for s in ago)
-    worst: tuple[datetime, str] | None = None
+def _over(person: str, ago: Sequence[float], values: Values) -> tuple[float, str] | None:
+    """In how many seconds this person may be reached again, and why not now; None when now."""
+    worst: tuple[float, str] | None = None
     for key, days in WINDOWS:
-        until = drops_below(instants, int(values[key]), timedelta(days=days), now)
-        if until is None or (worst is not None and until <= worst[0]):
+        length, cap = days * 86_400.0, int(values[key])
+        wait = drops_below(ago, cap, length)
+        if wait is None or (worst is not None and wait <= worst[0]):
             continue
-        sent = sum(1 for t in instants if t > now - timedelta(days=days))
-        worst = until, f"{person} got {many(sent, 'message')} in the last {days} days, the most allowed is {int(values[key])}"
+        sent = sum(1 for s in ago if s < length)
+        worst = wait, f"{person} got {many(sent, 'message')} in the last {days} days, the most allowed is {cap}"
     return worst
 
 

@@ -32,6 +32,7 @@ _SECRETS: Final = (
 )
 _DIGITS = re.compile(r"(?<![\d.,])(?:\d[ -]?){12,18}\d(?![\d])")
 _INVISIBLE = {"Cf", "Cc"}
+_CONTROL = re.compile(r"[^\s\x20-\x7e]")
 _WORDS: Final = [
     "wire transfer", "bank details", "routing number", "password", "social security number", "gift card",
     r"re:\bIBAN\b", r"re:\b\d{3}-\d{2}-\d{4}\b",
@@ -39,25 +40,34 @@ _WORDS: Final = [
 
 
 def _texts(s: Situation) -> Inputs | None:
-    return {"texts": list(s.action.words)} if s.action.words else None
+    texts = list(s.action.words)
+    if not texts:
+        return None
+    letters = sum(map(len, texts))
+    plain = [_plain(t) for t in texts] if letters <= MAX_CHARS else []
+    secrets = [name for name, pattern in _SECRETS if any(pattern.search(t) for t in plain)]
+    return {"texts": texts, "letters": letters, "secrets": secrets, "card": any(has_card(t) for t in plain)}
 
 
 def texts_of(payload: Any) -> tuple[str, ...]:
-    """Every text in a payload, however deep."""
+    """Every text in a payload, however deep: a payload is what JSON can say."""
     if isinstance(payload, str):
         return (payload,)
-    if isinstance(payload, Mapping):
+    if isinstance(payload, dict):
         return tuple(t for v in payload.values() for t in texts_of(v))
-    if isinstance(payload, Iterable) and not isinstance(payload, bytes):
+    if isinstance(payload, list | tuple):
         return tuple(t for v in payload for t in texts_of(v))
     return ()
 
 
 def _plain(text: str) -> str:
     """One spelling: full-width letters as plain ones, nothing invisible in between, any white space as one blank."""
-    text = unicodedata.normalize("NFKC", text)
-    shown = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
-    return " ".join(shown.split())
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+        text = "".join(c for c in text if c.isspace() or unicodedata.category(c) not in _INVISIBLE)
+    elif not text.isprintable():
+        text = _CONTROL.sub("", text)
+    return " ".join(text.split())
 
 
 def _luhn(digits: str) -> bool:
@@ -123,29 +133,37 @@ def _inner(value: Any) -> Iterable[Any]:
             yield from _inner(part)
 
 
-def findings(texts: Sequence[str], words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """(secrets, other findings) in words; each once, in the order of the lists."""
-    plain = [_plain(t) for t in texts]
-    secrets = [name for name, pattern in _SECRETS if any(pattern.search(t) for t in plain)]
-    others = ["a card number"] if any(has_card(t) for t in plain) else []
-    others += [f"“{w.removeprefix(REGEX)}”" for w in words if any(compiled(w).search(t) for t in plain)]
-    return secrets, others
+def listed_words(texts: Sequence[str], words: Sequence[str]) -> list[str]:
+    """Which lines of the list are in the texts, in the list's order."""
+    plain = "\n".join(_plain(t) for t in texts)
+    folded = plain.casefold()
+    return [w for w in words if _may_be(w, folded) and compiled(w).search(plain)]
+
+
+def _may_be(line: str, folded: str) -> bool:
+    """A quick look before the exact one."""
+    return line.startswith(REGEX) or _first_word(line) in folded
+
+
+@lru_cache(maxsize=512)
+def _first_word(line: str) -> str:
+    return _plain(line).casefold().partition(" ")[0]
 
 
 def _sensitive(i: Inputs, values: Values) -> Said | None:
-    texts: list[str] = i["texts"]
-    if sum(map(len, texts)) > MAX_CHARS:
+    if i["letters"] > MAX_CHARS:
         return ask(f"It is longer than {MAX_CHARS:,} letters, too long to be searched, so a person has to look at it.")
-    secrets, others = findings(texts, values["words"])
-    if secrets:
-        return deny(f"Its text holds what looks like {listed(secrets)}; secrets are never sent.")
+    if i["secrets"]:
+        return deny(f"Its text holds what looks like {listed(i['secrets'])}; secrets are never sent.")
+    found = [f"“{w.removeprefix(REGEX)}”" for w in listed_words(i["texts"], values["words"])]
+    others = (["a card number"] if i["card"] else []) + found
     if others:
         return ask(f"Its text holds {listed(others)}, so a person has to look at it.")
     return allow("Its text holds nothing that looks like a secret or a listed word.")
 
 
-def _refill(_stored: Inputs, payload: Mapping[str, Any]) -> Inputs:
-    return {"texts": list(texts_of(payload))}
+def _refill(stored: Inputs, payload: Mapping[str, Any]) -> Inputs:
+    return {**stored, "texts": list(texts_of(payload))}
 
 
 SENSITIVE_PATTERNS = Policy(

@@ -1,7 +1,7 @@
 """Many workers at one window: each process takes actions one by one through the gate and logs what its "vendor" got.
 
-Run as `python -m tests.core.runtime.policies.crowd LOG FIRST LAST THREADS`; it ends when every action is sent. A line of the log is
-the action's id, its kind, and when it arrived, by the system's clock, which is the database's too.
+Run as `python -m tests.core.runtime.policies.crowd LOG THREADS SECONDS lock|no`; it ends when every action has its end, or after
+so many seconds. A line of the log: action, organisation, cost, people, and when it arrived by the clock of system and database.
 """
 
 import os

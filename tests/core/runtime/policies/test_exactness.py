@@ -59,7 +59,7 @@ def most_within(instants: Sequence[float], window: float) -> int:
 
 def states() -> dict[str, int]:
     with database.transaction(STAFF) as session:
-        return {s: n for s, n in session.execute(select(Action.state, func.count()).group_by(Action.state))}
+        return {r[0]: r[1] for r in session.execute(select(Action.state, func.count()).group_by(Action.state))}
 
 
 def test_never_more_than_the_cap_in_any_window_and_none_is_dropped(tmp_path: Path) -> None:
