@@ -70,10 +70,6 @@ class PipedriveWrites:
             params["cursor"] = str(cursor)
         raise NoAnswer("Too many deals changed since to look through them all.", "Look for the deal in Pipedrive.")
 
-    def who(self) -> str:
-        """Name of the token's user. Raises PipedriveRefused or NoAnswer."""
-        return str(_data(self._http.read("/v1/users/me", {})).get("name") or "a user without a name")
-
 
 def _unreadable(status: int) -> NoAnswer:
     return NoAnswer("Pipedrive answered something we can't read.", "It is looked into again.", status=status)
