@@ -4,7 +4,7 @@ BIN := .venv/bin
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-.PHONY: help run demo install test check bench lint types contracts format lock browser clean
+.PHONY: help run demo install test check bench soak lint types contracts format lock browser clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -49,6 +49,10 @@ format: $(STAMP) ## let ruff mend what it can
 
 bench: $(STAMP) ## all benchmarks, one after the other (about 40 minutes)
 	@$(BIN)/python -m benchmarks
+
+soak: $(STAMP) ## the long storm: a thousand kills, fifteen thousand effects (an hour or more); every cell of the crash-point matrix
+	@SOAK_EFFECTS=$${SOAK_EFFECTS:-15000} SOAK_KILLS=$${SOAK_KILLS:-1060} SOAK_WIPES=$${SOAK_WIPES:-10} SOAK_POSTGRES=$${SOAK_POSTGRES:-50} \
+		$(BIN)/python -m benchmarks.effects
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	@uv pip compile --universal --quiet --no-header --no-annotate --upgrade pyproject.toml --extra dev -o requirements.lock

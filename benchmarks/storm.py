@@ -15,8 +15,8 @@ from benchmarks.harness import Stack, until
 
 _STATES = text("SELECT state, count(*) FROM runs GROUP BY 1")
 _LEFT = text("SELECT count(*) FROM runs WHERE state IN ('queued', 'waiting', 'running')")
-_DONE = text("SELECT run_id, count(*) FROM effects WHERE kind = 'done' GROUP BY 1")
-_BEGUN = text("SELECT count(*) FROM (SELECT run_id FROM effects WHERE kind = 'begun' GROUP BY 1 HAVING count(*) > 1) AS again")
+_DONE = text("SELECT run_id, count(*) FROM bench_sink WHERE kind = 'done' GROUP BY 1")
+_BEGUN = text("SELECT count(*) FROM (SELECT run_id FROM bench_sink WHERE kind = 'begun' GROUP BY 1 HAVING count(*) > 1) AS again")
 # by process id: what a dead worker held still says running under its name for a while
 _WORKING = text("SELECT DISTINCT h.pid FROM runs r JOIN heartbeats h ON h.process = r.worker WHERE r.state = 'running'")
 _WORST = text("SELECT max(rescues), sum(rescues) FROM runs")
@@ -55,9 +55,9 @@ def make_sink(stack: Stack) -> None:
     """The table of effects."""
     with psycopg.connect(stack.postgres.owner_url, autocommit=True) as connection:
         connection.execute(
-            "CREATE TABLE effects (id bigserial PRIMARY KEY, run_id bigint, kind text, at timestamptz DEFAULT now())"
+            "CREATE TABLE bench_sink (id bigserial PRIMARY KEY, run_id bigint, kind text, at timestamptz DEFAULT now())"
         )
-        connection.execute("GRANT SELECT, INSERT ON effects TO ops_app; GRANT USAGE ON effects_id_seq TO ops_app")
+        connection.execute("GRANT SELECT, INSERT ON bench_sink TO ops_app; GRANT USAGE ON bench_sink_id_seq TO ops_app")
 
 
 def storm(stack: Stack, runs: int, kills: int, *, flushes: int = 1, valkey_kills: int = 0, workers: int = 3, gap_s: float = 0.3,

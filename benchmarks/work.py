@@ -37,7 +37,7 @@ def row(ctx: RunContext) -> dict[str, Any]:
 
     from core.kit import db
 
-    insert = text("INSERT INTO effects (run_id, kind) VALUES (:run_id, :kind)")
+    insert = text("INSERT INTO bench_sink (run_id, kind) VALUES (:run_id, :kind)")
     with db.transaction(ctx.held.scope) as session:
         session.execute(insert, {"run_id": ctx.run_id, "kind": "begun"})
     time.sleep(0.05)
