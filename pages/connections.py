@@ -13,7 +13,7 @@ from core.runtime.system.checks import Check, Verdict
 
 LEFT, RIGHT = ("slack", "pipedrive"), ("resend", "smtp")
 
-require("admin")
+require()
 page.head("Connections", "What may act outside, and what is only written down?")
 with db.transaction(STAFF) as session:
     found = queries.connections(session, AGENCY_ID)

@@ -182,7 +182,8 @@ def status_command(as_json_: bool) -> None:
         keys = [{"id": k, "here": k in here, "current": k in here[:1], "secrets": counts.get(k, 0)} for k in ids]
         as_json({"source": ring.source if ring else None, "keys": keys, "rotations": [asdict(r) for r in rotations]})
         return
-    click.echo(f"Keys come from {ring.source}." if ring else "There are no keys yet; the first secret makes them.")
+    none = "There are no keys here." if counts else "There are no keys yet; the first secret makes them."
+    click.echo(f"Keys come from {ring.source}." if ring else none)
     rows = [(k, _state(k, ring.ids if ring else (), counts.get(k, 0)), counts.get(k, 0)) for k in ids]
     table(("Key", "State", "Secrets"), rows, empty="")
     if rotations:

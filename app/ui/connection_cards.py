@@ -149,7 +149,9 @@ def summary(made: dict[str, list[Part]]) -> tuple[str, str, str]:
     dry += [] if mail else ["mail"]
     dry += [] if made["pipedrive"][0].connected else ["new deals in Pipedrive"]
     if dry:
-        return "amber", "Dry run:", f"{_and(dry)} are written down and shown, and go to nobody."
+        verbs = ("is", "goes") if dry == ["mail"] else ("are", "go")
+        what = _and(dry)
+        return "amber", "Dry run:", f"{what[0].upper()}{what[1:]} {verbs[0]} written down and shown, and {verbs[1]} to nobody."
     return "green", "Connected:", "approved messages, mail and deals go out."
 
 

@@ -44,7 +44,7 @@ def buttons(part: Part) -> None:
 
 
 def _test(connection_id: int, vendor: Vendor) -> None:
-    user = require("admin")
+    user = require()
     with st.spinner(f"Asking {vendor.title} …", show_time=True):
         try:
             done = testing.check(connection_id, user.actor)
@@ -88,7 +88,7 @@ def _option(value: str) -> str:
 def enter(part: Part) -> None:
     """The form. The secret's field is always empty: left so, the stored one stays."""
     page.dialog("connection")
-    require("admin")
+    require()
     vendor, now = part.vendor, part.by_person
     stored = now is not None and now.has_secret
     st.html(f'<p class="byline"><b>{esc(vendor.title)}.</b> {esc(vendor.used_for)}</p>')
@@ -111,7 +111,7 @@ def enter(part: Part) -> None:
 
 def save(key: str, version: int) -> None:
     """Callback of the form: what is in it is saved, and the secret forgotten here, however it went."""
-    user = require("admin")
+    user = require()
     vendor = vendors.get(key)
     with _taken(key) as given:
         secret = given.pop("secret", None)
@@ -145,7 +145,7 @@ def _taken(key: str) -> Iterator[dict[str, Any]]:
 def remove(part: Part) -> None:
     """Says what follows before it is done."""
     page.dialog("remove_connection")
-    require("admin")
+    require()
     vendor, now = part.vendor, part.by_person
     if now is None:
         return
@@ -157,7 +157,7 @@ def remove(part: Part) -> None:
 
 
 def _remove(connection_id: int, version: int) -> None:
-    user = require("admin")
+    user = require()
 
     def work() -> str:
         with db.transaction(STAFF) as session:

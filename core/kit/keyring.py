@@ -29,7 +29,10 @@ ROOT: Final = "root"
 KEY_BYTES: Final = 32
 register("keyring.before_replace")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,39}")
-SEE_DOCTOR: Final = "`ops doctor` says which keys the database needs: bring them back (if they are lost: `ops secrets reset`)."
+SEE_DOCTOR: Final = (
+    "`ops doctor`, or `ops secrets status` while the app can't start, says which keys the database needs: bring them back. "
+    "If they are lost: `ops secrets reset`."
+)
 
 
 class KeyMissing(Unavailable):
