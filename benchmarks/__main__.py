@@ -4,13 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-_HELPERS = {"__init__", "__main__", "bulk", "harness", "results", "storm", "work"}
+_HELPERS = {"__init__", "__main__", "attacks", "bulk", "harness", "hijack_scene", "results", "storm", "work"}
 
 
 def main() -> int:
     """Run them, each in a process of its own."""
     folder = Path(__file__).parent
-    found = sorted(p.stem for p in folder.glob("*.py") if p.stem not in _HELPERS)
+    modules = [p.stem for p in folder.glob("*.py")] + [p.parent.name for p in folder.glob("*/__main__.py")]
+    found = sorted(m for m in modules if m not in _HELPERS)
     failed = []
     for name in sys.argv[1:] or found:
         print(f"\n== {name}", flush=True)
