@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.ui import action_text, action_words, actions, live, nav, page, report, words
+from app.ui import action_text, action_words, actions, alerts_view, live, nav, page, report, words
 from app.ui.who import me
 from app.ui.words import esc
 from core.domains.company import queries as company
@@ -16,6 +16,7 @@ from core.runtime.actions import queries as approvals
 from core.runtime.actions.queries import ActionRow
 from core.runtime.agents import queries as agents
 from core.runtime.agents.queries import Report
+from core.runtime.alerts import queries as alerts
 from core.runtime.runs.queries import Counts, RunFilter, counts_by_word
 from core.runtime.schedules import queries as schedules
 
@@ -31,12 +32,8 @@ def greeting(user: CurrentUser) -> str:
 
 def tiles(today: Today, counts: Counts, role: str, asked: int) -> None:
     """Five figures, each a way in. `asked` counts the actions that wait for this person."""
-    kinds = (
-        words.many(asked, "action"),
-        words.many(today.drafts, "draft"),
-        words.many(today.reports, "report"),
-        words.many(today.my_reviews, "review"),
-    )
+    counted = ((asked, "action"), (today.drafts, "draft"), (today.reports, "report"), (today.my_reviews, "review"))
+    kinds = [words.many(n, noun) for n, noun in counted if n] or ["nothing waits"]
     waiting = asked + today.drafts + today.reports + today.my_reviews
     late = today.overdue_builds + today.late_reviews
     money = words.amount(today.deals_at_risk_minor, today.currency, compact=True)
@@ -152,6 +149,8 @@ def body() -> None:
         urgent = approvals.next_waiting(session, person.id, person.role, ASKS)
         brief = agents.latest_report(session, company.BRIEF)
         jobs = schedules.list_schedules(session)
+        troubles = alerts.open_alerts(session)
+    alerts_view.show(troubles, person.role)
     tiles(today, counts, person.role, asked)
     todo = needs(today, {j.name: j.title for j in jobs}, person.role, asks(urgent, asked))
     st.html(

@@ -26,6 +26,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "builds": ("Builds", ("ticket.", "deployment.", "review.")),
     "clients": ("Clients", ("client.", "report.", "automation.")),
     "drafts": ("Drafts and messages", ("draft.", "drafts.", "content_draft", "message.")),
+    "safety": ("Alerts and stops", ("alert.", "switch.", "policy.")),
     "system": ("System", ("watchdog.", "user.", "key.")),
 }
 """Chip → its word and the event types it stands for; a type that ends in "." is a family."""

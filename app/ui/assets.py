@@ -23,6 +23,7 @@ _MARKUP: dict[str, str] = {
     "patch": "",
     "pulse": '<div class="p" role="status"></div>',
     "chrome": '<div class="c"></div>',
+    "stop": "<i></i>",
     "search": '<div class="q"></div>',
     "steps": '<div class="g"></div>',
     "calendar": '<div class="cal"></div>',

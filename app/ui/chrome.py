@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.auth.current import current_user
-from app.ui import action_text, assets, health, nav, page, words
+from app.ui import action_text, assets, health, nav, page, stop, words
 from app.ui.who import me
 from app.ui.words import esc
 from core.domains.users.service import CurrentUser
@@ -52,6 +52,7 @@ def mount(user: CurrentUser) -> None:
 @st.fragment(key="frame")
 def _frame(role: str) -> None:
     person = me()
+    st.html(stop.style(person))
     many, first = _waiting(person)
     data: dict[str, Any] = {
         "items": _items(role) + first,
@@ -63,6 +64,8 @@ def _frame(role: str) -> None:
     result = assets.renderer("chrome")(
         key="ops_chrome", data=data, on_go_change=lambda: None, on_find_change=_search, on_moved_change=lambda: None
     )  # fmt: skip
+    page.toasts()
+    stop.draw(person)
     if result.go:
         nav.go(result.go["href"])
 

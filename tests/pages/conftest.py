@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.auth import current
-from app.ui import chrome, health, live
+from app.ui import chrome, health, live, stop
 from benchmarks.bulk import fill
 from core.domains.users import service as users
 from core.kit import db as database
@@ -29,13 +29,14 @@ def open_page(db: None, monkeypatch: pytest.MonkeyPatch) -> Open:
         schedules.sync_builtin(session)
 
     # what is kept for some seconds is kept for the whole test, so that counted queries do not depend on the clock
-    for module, name in ((health, "KEEP_S"), (live, "_KEEP_S"), (chrome, "_JOBS_KEEP_S")):
+    for module, name in ((health, "KEEP_S"), (live, "_KEEP_S"), (chrome, "_JOBS_KEEP_S"), (stop, "KEEP_S")):
         monkeypatch.setattr(module, name, 1e9)
 
     def opened(page: str, who: str = "dave", **params: str) -> AppTest:
         health.forget()
         live.forget()
         chrome.forget()
+        stop.forget()
         with database.transaction(STAFF) as session:
             link = users.create_login_link(session, f"{who}@manageai.example")
             _, token = users.redeem_link(session, link)

@@ -63,19 +63,36 @@ def unread(session: Session, user_id: int) -> int:
     return session.execute(select(func.count()).select_from(Notification).where(*mine)).scalar_one()
 
 
+def unread_by_person(session: Session) -> dict[int, int]:
+    """How many lines everybody has not read who has any, in one question for the frame of all of them."""
+    n = Notification
+    rows = session.execute(select(n.user_id, func.count()).where(n.read_at.is_(None)).group_by(n.user_id)).all()
+    return {r[0]: r[1] for r in rows}
+
+
+_COLUMNS = (
+    Notification.id, Notification.kind, Notification.title, Notification.body, Notification.href, Notification.urgent,
+    Notification.created_at, Notification.read_at, Notification.told_at, Notification.org_id, Organisation.name,
+    Notification.demo,
+)  # fmt: skip
+
+
+def _of(user_id: int) -> Any:
+    statement: Any = select(*_COLUMNS).join(Organisation, Organisation.id == Notification.org_id)
+    return statement.where(Notification.user_id == user_id)
+
+
+def one(session: Session, user_id: int, notification_id: int) -> NotificationRow | None:
+    """A line of the person's own; None for anybody else's."""
+    found = session.execute(_of(user_id).where(Notification.id == notification_id)).first()
+    return NotificationRow(*found) if found else None
+
+
 def listed(
     session: Session, user_id: int, *, only_unread: bool = False, before_id: int | None = None, limit: int = 50
 ) -> list[NotificationRow]:
     """The person's lines, newest first."""
-    wanted: Any = (
-        select(
-            Notification.id, Notification.kind, Notification.title, Notification.body, Notification.href, Notification.urgent,
-            Notification.created_at, Notification.read_at, Notification.told_at, Notification.org_id, Organisation.name,
-            Notification.demo,
-        )
-        .join(Organisation, Organisation.id == Notification.org_id)
-        .where(Notification.user_id == user_id)
-    )  # fmt: skip
+    wanted = _of(user_id)
     if only_unread:
         wanted = wanted.where(Notification.read_at.is_(None))
     if before_id is not None:

@@ -1,7 +1,7 @@
 """Notifications by mail and Slack: at once, or together once an hour or a day. They leave as actions, like all that leaves."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 

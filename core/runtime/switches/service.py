@@ -231,7 +231,7 @@ def _tell(session: Session, type_: str, sentence: str, switch: Switch, by: Actor
         with session.begin_nested():
             notifications.notify(
                 session, role=people.ADMIN, kind="switch", key=f"switch:{switch.id}:{event_id}", title=title, body=sentence,
-                href="/activity?type=switch.", urgent=True, org_id=switch.org_id,
+                href="/activity?kind=safety", urgent=True, org_id=switch.org_id,
             )  # fmt: skip
     except OpsError as error:  # stopping must not fail because telling does
         logger.warning("switch_untold", switch_id=switch.id, error=str(error))
