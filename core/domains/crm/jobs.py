@@ -157,5 +157,6 @@ register(
         ),
         produce=review,
         timeout_s=1800,
+        proposes=("slack.post", "mail.send"),
     )
 )

@@ -76,6 +76,8 @@ _FORBIDDEN = (
     (re.compile(r"[\\`]"), "code and backslashes are not allowed"),
     (re.compile(r"\]\s?\(|!\[|\]:"), "links and images are not allowed"),
     (re.compile(r"\b(?:https?:|www\.)", re.IGNORECASE), "links are not allowed"),
+    (re.compile(r"[\w.+-]@[\w-]+\.\w|\bmailto:|(?<!:)//\w"), "addresses are not allowed"),
+    (re.compile(r"(?<![\w.])@(?:channel|here|everyone|group)\b", re.IGNORECASE), "calling everybody is not allowed"),
     (re.compile(r"~~|\$\$"), "strike-through and formulas are not allowed"),
     (re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]"), "control characters are not allowed"),
 )
