@@ -12,7 +12,7 @@ TEMPLATE = "ops_template"
 pytest_plugins = ("tests.fakeworld.fixtures",)
 # a person's own settings and keys must not reach a test
 for _name in list(os.environ):
-    if _name.startswith("OPS_") and not _name.startswith("OPS_TEST_"):
+    if _name.startswith("OPS_") and not _name.startswith(("OPS_TEST_", "OPS_SCREENSHOTS")):
         del os.environ[_name]
 for _name in (
     "DATABASE_URL",

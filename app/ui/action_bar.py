@@ -3,6 +3,7 @@
 import streamlit as st
 
 from app.ui import action_deeds, action_form, action_words, words
+from app.ui.action_text import flat
 from app.ui.words import esc
 from core.domains.users.queries import CurrentUser
 from core.runtime.actions import kinds
@@ -78,16 +79,24 @@ def _resolve(detail: ActionDetail, user: CurrentUser, key: str) -> None:
 
 def _after(detail: ActionDetail, user: CurrentUser, following: ActionRow | None, key: str) -> None:
     row = detail.row
-    said = action_words.fate(row) or "There is nothing left to decide."
+    said = esc(action_words.fate(row))
     if following is not None:
-        said = f'Next: <a href="/action?action={following.id}">{esc(words.short(following.title, 70))}</a>'
-    else:
-        said = esc(said)
-    _say(said)
-    undoable = row.state == ActionState.DONE and row.reversible and row.mode != "dry_run" and detail.undone_by is None
-    if undoable and action_words.may_decide(row, user):
+        following_title = esc(words.short(flat(following.title), 70))
+        said += f' Next: <a href="/action?action={following.id}">{following_title}</a>'
+    _say(said.strip() or "There is nothing left to decide.")
+    name = _way_back(detail)
+    if name and action_words.may_decide(row, user):
+        label = {"undo": "Undo", "withdraw": "Don't send"}[name]
         with st.container(horizontal=True, gap="small", key=f"buttons_{key}"):
-            st.button("Undo", key=f"undo_{key}", on_click=action_deeds.open_panel, args=("undo", row.id, row.payload_sha256))
+            st.button(label, key=f"{name}_{key}", on_click=action_deeds.open_panel, args=(name, row.id, row.payload_sha256))
+
+
+def _way_back(detail: ActionDetail) -> str | None:
+    """What can still be taken back: what was done, or what has not gone out yet."""
+    row = detail.row
+    if row.state == ActionState.DONE and row.reversible and row.mode != "dry_run" and detail.undone_by is None:
+        return "undo"
+    return "withdraw" if row.state in (ActionState.DEFERRED, ActionState.APPROVED) else None
 
 
 # ---- forms
@@ -153,4 +162,9 @@ def _undo(detail: ActionDetail, _people: dict[int, str], key: str) -> None:
     _closing(what, f"undo_{key}", action_deeds.undo, (row.id,))
 
 
-_PANELS = {"edit": _edit, "reply": _reply, "reject": _reject, "delegate": _delegate, "undo": _undo}
+def _withdraw(detail: ActionDetail, _people: dict[int, str], key: str) -> None:
+    _panel("Don't send", f"It is dropped for good. {action_words.asks(detail.row)} can ask again.")
+    _closing("Don't send", f"withdraw_{key}", action_deeds.withdraw, (detail.row.id,))
+
+
+_PANELS = {"withdraw": _withdraw, "edit": _edit, "reply": _reply, "reject": _reject, "delegate": _delegate, "undo": _undo}

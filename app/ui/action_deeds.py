@@ -11,7 +11,7 @@ import streamlit as st
 from app.auth.current import current_user
 from app.ui import action_words, live, page, words
 from core.domains.users.queries import CurrentUser
-from core.errors import OpsError
+from core.errors import NotAllowed, OpsError
 from core.kit import db
 from core.kit.db import STAFF
 from core.runtime.actions import queries, service
@@ -121,6 +121,18 @@ def undo(action_id: int) -> None:
         if made.state in (ActionState.APPROVED, ActionState.EXECUTING, ActionState.DONE):
             return "It is being taken back."
         return f"Undo is action #{made.id}: {words.state(made.state).word.lower()}. {made.reason}"
+
+    _do(work)
+
+
+def withdraw(action_id: int) -> None:
+    """Drop what has not gone out yet."""
+
+    def work(session: Any, user: CurrentUser) -> str:
+        if not action_words.may_decide(queries.get(session, action_id).row, user):
+            raise NotAllowed("This is not yours to decide.", "Ask an admin.")
+        service.withdraw(session, action_id, user.actor)
+        return "Dropped. It is not sent."
 
     _do(work)
 

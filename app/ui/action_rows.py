@@ -88,7 +88,7 @@ def _rests(item: ActionRow) -> object:
     if not item.facts:
         return ""
     if item.stale:
-        return table.text(words.many(item.facts, "fact"), f"{item.stale} changed since")
+        return table.text(words.many(item.facts, "fact"), f"{item.stale} changed")
     return words.many(item.facts, "fact")
 
 

@@ -318,6 +318,17 @@ def test_undo_says_what_it_does_and_is_an_action_of_its_own(open_page):
     assert button(at, "undo") is None
 
 
+def test_what_is_scheduled_can_be_dropped_by_whoever_decides(open_page):
+    action_id = put(state="deferred", deferred_until=clock.now() + timedelta(hours=3), owner_role="sales")
+    assert button(open_page("action", who="dan", action=str(action_id)), "withdraw") is None
+    at = open_page("action", who="tony", action=str(action_id))
+    assert "It goes out by itself" in said(at)
+    button(at, "withdraw").click().run()
+    button(at, "go_withdraw").click().run()
+    assert (state(action_id).state, state(action_id).outcome) == ("dismissed", "withdrawn")
+    assert "Tony withdrew it" in said(at)
+
+
 @pytest.mark.parametrize(
     ("over", "words"),
     [
