@@ -26,6 +26,7 @@ def head() -> bytes:
         + assets.source("frame.css")
         + assets.source("action.css")
         + assets.source("connection.css")
+        + assets.source("policy.css")
         + table.room_css()
     )
     return (

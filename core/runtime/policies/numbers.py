@@ -6,9 +6,10 @@ from datetime import time
 from typing import Any, Final
 
 from core.errors import BadInput
-from core.kit.money import digits, show, to_major
+from core.kit.money import show
+from core.runtime.actions import kinds
 from core.runtime.policies.registry import Number, Policy
-from core.runtime.policies.words import listed
+from core.runtime.policies.words import listed, lower, many
 
 MAX_LINES: Final = 200
 MAX_LINE: Final = 200
@@ -166,12 +167,17 @@ def say(number: Number, value: Any) -> str:
     if number.kind == "words":
         return listed([str(v) for v in value], 4) or "none"
     if number.kind == "by_agent":
-        return "; ".join(f"{a}: {', '.join(k) or 'nothing'}" for a, k in value.items()) or "nobody"
+        return "; ".join(f"{a}: {', '.join(map(_word, k)) or 'nothing'}" for a, k in value.items()) or "nobody"
     if number.kind == "by_kind":
-        return ", ".join(f"{k} {v:,}" for k, v in value.items()) or "none"
+        return ", ".join(many(int(v), _word(k)) for k, v in value.items()) or "none"
     if number.kind == "by_currency":
         return ", ".join(show(int(v), c) for c, v in value.items()) or "no currency"
     return f"{value:,g}" if isinstance(value, int | float) and value < 1e6 else str(value)
+
+
+def _word(kind: str) -> str:
+    known = kinds.find(kind)
+    return lower(known.word) if known else kind
 
 
 def differences(policy: Policy, before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, str, str]]:
@@ -181,8 +187,3 @@ def differences(policy: Policy, before: Mapping[str, Any], after: Mapping[str, A
         for n in policy.numbers
         if n.key in after and before.get(n.key, n.default) != after[n.key]
     ]
-
-
-def major(minor: int, currency: str) -> str:
-    """An amount for an entry field: "500.00", "500"."""
-    return f"{to_major(minor, currency):.{digits(currency)}f}"

@@ -70,10 +70,14 @@ def _needs_two(i: Inputs, values: Values) -> Said | None:
 TWO_PEOPLE = Policy(
     "two_people",
     "Two people for much money",
-    "Keeps larger amounts waiting for two different people. Changing this, changing the ceilings on money and going on after "
-    "everything was stopped take two admins as well.",
+    "Keeps larger amounts waiting until two different people have approved them.",
     _two,
     _needs_two,
-    (Number("start", "Two people from", "by_currency", {"USD": 10_000}, 0, 1_000_000_000),),
+    (
+        Number(
+            "start", "Two people from", "by_currency", {"USD": 10_000}, 0, 1_000_000_000,
+            help="Changing this, the ceilings on money, or going on after everything was stopped takes two admins as well.",
+        ),
+    ),
     two_people=True,
-)
+)  # fmt: skip
