@@ -26,6 +26,7 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "builds": ("Builds", ("ticket.", "deployment.", "review.")),
     "clients": ("Clients", ("client.", "report.", "automation.")),
     "drafts": ("Drafts and messages", ("draft.", "drafts.", "content_draft", "message.")),
+    "contacts": ("Contacts", ("contact.", "mail.")),
     "safety": ("Alerts and stops", ("alert.", "switch.", "policy.")),
     "system": ("System", ("watchdog.", "user.", "key.")),
 }
@@ -34,6 +35,8 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
 SUBJECTS = {
     "run": ("Open the run", "/run?run={}"),
     "deal": ("Open the deal", "/deal?deal={}"),
+    "action": ("Open the action", "/action?action={}"),
+    "suppression": ("Open the contacts", "/contacts"),
     "event": ("Open the event", "/activity?event={}"),
 }
 """What an event or its cause can be about → the words and the address of its link; others have no page of their own yet."""

@@ -89,6 +89,11 @@ STATES: dict[str, State] = {
     "expired": State("Expired", "gray", "clock"),
     "withdrawn": State("Withdrawn", "gray", "minus"),
     "undone": State("Undone", "gray", "retry"),
+    # why a person is not written to
+    "complaint": State("Complained", "red", "warn"),
+    "opt_out": State("Opted out", "amber", "minus"),
+    "bounce": State("Bounced", "amber", "cross"),
+    "manual": State("By hand", "gray", "dot"),
     # log levels and priorities
     "info": State("Info", "gray", "dot"),
     "warning": State("Warning", "amber", "warn"),

@@ -104,6 +104,12 @@ def _matches(wanted: str) -> Any:
     return or_(*parts)
 
 
+def of_person(session: Session, address: str) -> list[SuppressionRow]:
+    """A person's entries, the weightiest first. Raises BadInput."""
+    rows = _rows(session, [Suppression.person == rules.person_key(address)], 100)
+    return sorted(rows, key=lambda r: (WEIGHT.index(r.why), r.id))
+
+
 def suppression(session: Session, suppression_id: int) -> SuppressionRow:
     """One entry. Raises NotFound."""
     rows = _rows(session, [Suppression.id == suppression_id], 1)
