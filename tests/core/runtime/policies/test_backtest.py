@@ -9,12 +9,17 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from core.errors import BadInput
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.orgs.models import AGENCY_ID
-from core.runtime.policies.backtest import backtest
+from core.runtime.policies import engine
+from core.runtime.policies.backtest import Backtest, backtest
+from core.runtime.policies.models import Stage, Verdict
 from core.runtime.runs.outcome import to_json
 from tests.cast import make_cast
+from tests.core.runtime.policies import making
+from tests.gates import open_to_all, set_numbers
 
 pytestmark = pytest.mark.usefixtures("db")
 
@@ -83,3 +88,74 @@ def test_fifty_thousand_verdicts_take_less_than_two_seconds(policy: str) -> None
     assert told.judged == 50_000
     assert told.changed > 0
     assert busy < 3.0  # our own part, on a machine that does much else; alone it is below 2 s all in all
+
+
+def sent_in(session: Session, hours: list[float], **fields: Any) -> None:
+    """Mails judged at the moment of sending, so many hours ago, by the real policies; what they allowed was done."""
+    for ago in sorted(hours, reverse=True):
+        action = making.action(session, **fields)
+        said = engine.judge(session, action, Stage.SEND, lock=True)
+        if said.verdict == Verdict.ALLOW:
+            making.effect(session, action)
+        values = {"id": action.id, "ago": timedelta(hours=ago)}
+        session.execute(text("UPDATE policy_verdicts SET at = at - :ago WHERE action_id = :id"), values)
+        session.execute(text("UPDATE effects SET finished_at = finished_at - :ago WHERE action_id = :id"), values)
+
+
+def told(policy: str, changes: dict[str, Any], org: UUID = AGENCY_ID) -> Backtest:
+    with database.transaction(STAFF) as session:
+        return backtest(session, policy, changes, org_id=org)
+
+
+def test_a_rate_is_played_through_rather_than_counted_once() -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        # ten within one hour: with a cap of 4 six wait, for the two hours after; so the one that came after the hour waits too
+        sent_in(session, [50 + n / 60 for n in range(10)] + [48.9])
+    done = told("rate_limit", {"kinds": {"mail.send": 4}})
+    assert (done.judged, done.changed) == (11, 7)
+    assert [(f.was, f.now, f.count) for f in done.flips] == [(Verdict.ALLOW, Verdict.DEFER, 7)]
+    assert done.longest_wait > timedelta(minutes=60)
+    assert done.flips[0].examples[0].title == "Mail to Ann"
+    assert "the most allowed is 4" in done.flips[0].examples[0].now
+    assert told("rate_limit", {"kinds": {"mail.send": 10}}).changed == 0
+
+
+def test_a_persons_ceiling_counts_what_it_would_have_let_through() -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        sent_in(session, [24.0 * d for d in (20, 19, 18, 17, 3)])
+    done = told("contact_ceiling", {"week": 2})
+    # days 18 and 17 wait until the first two are a week old, and go then; the last one is free again
+    assert [(f.was, f.now, f.count) for f in done.flips] == [(Verdict.ALLOW, Verdict.DEFER, 2)]
+
+
+def test_a_rule_is_asked_again_with_what_it_looked_at_then() -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        sent_in(session, [1.0, 2.0], agent="Sales AI", requested_by_kind="run")
+        sent_in(session, [3.0], payload={"text": "Your refund is on its way."})
+    assert told("agent_kinds", {"may": {"Sales AI": ["slack.post"]}}).flips[0].count == 2
+    words_ = told("sensitive_patterns", {"words": ["refund"]})
+    assert [(f.was, f.now, f.count) for f in words_.flips] == [(Verdict.ALLOW, Verdict.APPROVAL, 1)]
+    assert told("send_mode", {"mode": "internal_only"}).now == {Verdict.DENY: 3}
+    with pytest.raises(BadInput):
+        told("send_mode", {"mode": "everywhere"})
+
+
+def test_a_clients_own_numbers_are_left_alone_and_tried_alone() -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        client = making.client(session)
+        set_numbers(session, "approval_kinds", org_id=client, kinds=["mail.send"])
+        set_numbers(session, "send_mode", org_id=client, mode="live")
+        sent_in(session, [1.0], org_id=client)
+        sent_in(session, [1.0, 2.0])
+    assert told("send_mode", {"mode": "internal_only"}).changed == 2
+    assert told("send_mode", {"mode": "internal_only"}, client).changed == 1
+    assert told("approval_kinds", {"kinds": []}).changed == 0
+    assert told("approval_kinds", {"kinds": []}, client).flips[0].now == Verdict.ALLOW
