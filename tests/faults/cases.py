@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from core import registry
 from core.runtime.actions import kinds
 from core.runtime.orgs.models import AGENCY_ID
 from tests.cast import CORNERSTONE_ORG
@@ -57,6 +58,7 @@ class Case:
 
 def cases() -> tuple[Case, ...]:
     """All there are, from the registry. KeyError for a kind this module has no payload for."""
+    registry.load()
     known = [k for k in kinds.kinds() if not k.name.startswith(("test.", "demo."))]
     undone = {k.undo_kind: k.name for k in known if k.undo_kind}
     made = []

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,18 @@ def children(pid: int) -> list[int]:
     return [*found, *(grandchild for child in found for grandchild in children(child))]
 
 
+def connect(session: Any, by: Actor, keys: Mapping[str, str], smtp: Mapping[str, Any]) -> None:
+    """The agency's accounts at every vendor; mail through Resend, and Cornerstone's through its own server."""
+    password = keys["SMTP_URL"].split(":")[2].split("@")[0]
+    for vendor, config, secret, org_id in (
+        ("slack", {}, keys["SLACK_BOT_TOKEN"], AGENCY_ID),
+        ("resend", {"from": smtp["from"]}, keys["RESEND_API_KEY"], AGENCY_ID),
+        ("pipedrive", {}, keys["PIPEDRIVE_API_TOKEN"], AGENCY_ID),
+        ("smtp", dict(smtp), password, CORNERSTONE_ORG),
+    ):
+        connections.save(session, vendor, "main", config, secret, by, org_id)
+
+
 class Stage:
     """Use it with `with`, on stores whose addresses are in the environment. `folder` gets the world's log and the processes'."""
 
@@ -86,18 +98,7 @@ class Stage:
             self.cast = make_cast(session)
             open_to_all(session, approvals=True)
             set_numbers(session, "rate_limit", kinds={}, others=1_000_000)
-            self._connect(session)
-
-    def _connect(self, session: Any) -> None:
-        dave, keys, smtp = self.cast.actor("Dave"), self.remote.keys, self.remote.smtp_config
-        sender = "ManageAI <ops@manageai.example>"
-        for vendor, config, secret, org_id in (
-            ("slack", {}, keys["SLACK_BOT_TOKEN"], AGENCY_ID),
-            ("resend", {"from": sender}, keys["RESEND_API_KEY"], AGENCY_ID),
-            ("pipedrive", {}, keys["PIPEDRIVE_API_TOKEN"], AGENCY_ID),
-            ("smtp", smtp, keys["SMTP_URL"].split(":")[2].split("@")[0], CORNERSTONE_ORG),
-        ):  # fmt: skip
-            connections.save(session, vendor, "main", config, secret, dave, org_id)
+            connect(session, self.cast.actor("Dave"), self.remote.keys, self.remote.smtp_config)
 
     def approved(self, case: Case, many: int = 1, by: str = "Dave") -> list[int]:
         """Actions of this case that were approved and are about to be carried out. `undo` makes those that take back."""

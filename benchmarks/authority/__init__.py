@@ -1,0 +1,1 @@
+"""Nothing leaves without authority: concurrent approvals, changes after approval, flips of the kill switch."""
