@@ -4,7 +4,6 @@
 """
 
 import random
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -59,88 +58,105 @@ def mail(to: Any, **more: Any) -> dict[str, Any]:
     return {"to": to, "subject": "The week at Northwind", "text": "Hello,\n\nall went well."} | more
 
 
-def _ways(rng: random.Random, n: int) -> Iterator[tuple[str, Callable[[], tuple[dict[str, Any], str, str]]]]:
-    """(name, maker); a maker gives (payload, the person, how the person stands on the list)."""
-    name = f"{MARK}ann{n}"
-    plain = f"{name}@northwind.example"
+Way = tuple[str, dict[str, Any], str, str]
+"""(its name, the payload, the person who must not be reached, how they stand on the list)."""
+TAGS = ("x", "news", "a+b", "2026", "test")
+HARMLESS = f"dave@{OUR_DOMAIN}"
 
-    def cased(text: str) -> str:
-        return "".join(rng.choice((c.upper(), c.lower())) for c in text)
 
-    def dotted(text: str) -> str:
-        return "".join(c + rng.choice(("", "", ".")) for c in text[:-1]) + text[-1]
+def _cased(rng: random.Random, text: str) -> str:
+    return "".join(rng.choice((c.upper(), c.lower())) for c in text)
 
-    tag = rng.choice(["x", "news", "a+b", "2026", "test"])
+
+def _dotted(rng: random.Random, text: str) -> str:
+    return "".join(c + rng.choice(("", "", ".")) for c in text[:-1]) + text[-1]
+
+
+def _spellings(rng: random.Random, name: str) -> list[Way]:
+    """The same mailbox, spelt otherwise."""
+    plain, gmail, tag = f"{name}@northwind.example", f"{name}@gmail.com", rng.choice(TAGS)
     wide = "".join(chr(ord(c) + 0xFEE0) if c.isalnum() and c.isascii() else c for c in name)
-    harmless = f"dave@{OUR_DOMAIN}"
-    idn = rng.choice([
+    twin = rng.choice([("gmail.com", "googlemail.com"), ("icloud.com", "me.com"), ("proton.me", "pm.me")])
+    letters, punycode = rng.choice([
         ("müller.de", "xn--mller-kva.de"), ("bücher.example", "xn--bcher-kva.example"), ("例え.jp", "xn--r8jz45g.jp"),
         ("straße.de", "strasse.de"), ("ёлка.рф", "xn--80atc1g.xn--p1ai"),
     ])  # fmt: skip
-    twin = rng.choice([("gmail.com", "googlemail.com"), ("icloud.com", "me.com"), ("proton.me", "pm.me")])
-    bad = rng.choice([
-        f"{name}@northwind.example,{harmless}", f"{harmless};{plain}", f"{harmless} {plain}", f"{harmless}\n{plain}",
-        f"Team: {plain}, {harmless};", f"undisclosed:{plain};", f"{name}(x)@northwind.example", f"(x) {plain}",
-        f'"{name}"@northwind.example', f'"{name[0]}\\{name[1:]}"@northwind.example', f"<@relay.example:{plain}>",
-        f"{name}%northwind.example@relay.example", f"northwind.example!{name}@relay.example", f"{name} @ northwind.example",
-        f"{name}@northwind.example\x00", f"{name}@northwind.example\u200b", f"{name}\u00ad@northwind.example",
-        f"{name}@north\u2060wind.example", f"mailto:{plain}", f"{name}%40northwind.example", f"{name}&#64;northwind.example",
-        f"<<{plain}>>", f"{plain}>", f"=?utf-8?q?{name}?=@northwind.example", f"{name}@[203.0.113.7]", f"\u202e{plain}",
-        f"{name}@@northwind.example", f"{name}\ufe0f@northwind.example", f"{harmless}?bcc={plain}",
-    ])  # fmt: skip
+    google = rng.choice(["gmail.com", "GoogleMail.com"])
+    user, shop = f"{name}@fastmail.com", f"shop@{name}.fastmail.com"
+    return [
+        ("capital letters", mail(_cased(rng, plain)), plain, plain),
+        ("dots and googlemail", mail(f"{_dotted(rng, name)}@{google}"), gmail, gmail),
+        ("another tag", mail(f"{name}+{tag}@northwind.example"), plain, plain),
+        ("listed with a tag", mail(plain), plain, f"{_cased(rng, name)}+{tag}@northwind.example"),
+        ("listed with dots", mail(gmail), gmail, f"Ann <{_dotted(rng, name)}+{tag}@googlemail.com>"),
+        ("another name of the provider", mail(f"{name}+{tag}@{twin[1]}"), f"{name}@{twin[0]}", f"{name}@{twin[0]}"),
+        ("IDN as letters", mail(f"{name}@{letters}"), f"{name}@{punycode}", f"{name}@{punycode}"),
+        ("IDN as punycode", mail(f"{name}@{punycode.upper()}"), f"{name}@{punycode}", f"{name}@{letters.upper()}"),
+        ("a dot at the end", mail(plain + "."), plain, plain),
+        ("wide letters", mail(f"{wide}＠northwind．example"), plain, plain),
+        ("ideographic dot", mail(f"{name}@northwind。example"), plain, plain),
+        ("a subdomain for the user", mail(shop), user, user),
+        ("merge field of a record", mail(_cased(rng, f" {_dotted(rng, name)}+{tag}@gmail.com ")), gmail, gmail),
+        ("marketing", mail(f"{name}+{tag}@northwind.example", marketing=True), plain, plain),
+    ]
+
+
+def _smuggled(rng: random.Random, name: str) -> list[Way]:
+    """Beside, inside or instead of an honest recipient."""
+    plain = f"{name}@northwind.example"
     shown = rng.choice([
-        f"Ann Lee <{plain}>", f'"Lee, Ann" <{plain}>', f"<{plain}>", f"Dave <{cased(plain)}>", f'"{plain}" <{plain}>',
-        f"=?utf-8?q?Ann?= <{plain}>", f'"{harmless}" <{plain}>', f"Ann <{plain}> ", f"{harmless} <{plain}>",
+        f"Ann Lee <{plain}>", f'"Lee, Ann" <{plain}>', f"<{plain}>", f"Dave <{_cased(rng, plain)}>", f'"{plain}" <{plain}>',
+        f"=?utf-8?q?Ann?= <{plain}>", f'"{HARMLESS}" <{plain}>', f"Ann <{plain}> ", f"{HARMLESS} <{plain}>",
     ])  # fmt: skip
     hidden = rng.choice([
-        mail(f'"{plain}" <{harmless}>'), mail(f"{plain} <{harmless}>"), mail(f"{harmless} <{plain}>"),
-        mail(f'"x" <{plain}> <{harmless}>'), mail(f'"a <{harmless}>" <{plain}>'),
+        f'"{plain}" <{HARMLESS}>', f"{plain} <{HARMLESS}>", f"{HARMLESS} <{plain}>", f'"x" <{plain}> <{HARMLESS}>',
+        f'"a <{HARMLESS}>" <{plain}>',
     ])  # fmt: skip
     copied = rng.choice([
-        mail(harmless, cc=plain), mail(harmless, bcc=[plain]), mail(harmless, Bcc=plain), mail([harmless, plain]),
-        mail({"email": plain}), mail(harmless, headers={"Bcc": plain}), mail(harmless, cc=[{"email": plain}]),
-        mail(harmless, to2=plain), mail(harmless, recipients=[plain]), mail(harmless, envelope={"to": [plain]}),
+        mail(HARMLESS, cc=plain), mail(HARMLESS, bcc=[plain]), mail(HARMLESS, Bcc=plain), mail([HARMLESS, plain]),
+        mail({"email": plain}), mail(HARMLESS, headers={"Bcc": plain}), mail(HARMLESS, cc=[{"email": plain}]),
+        mail(HARMLESS, to2=plain), mail(HARMLESS, recipients=[plain]), mail(HARMLESS, envelope={"to": [plain]}),
     ])  # fmt: skip
     line = rng.choice(["\r\n", "\n", "\r", "\u2028", "\u0085", "\x0b", "\x0c", "\x00\n"])
     inject = rng.choice([
-        mail(f"{harmless}{line}Bcc: {plain}"), mail(harmless, subject=f"Hello{line}Bcc: {plain}"),
-        mail(harmless, subject=f"Hello{line}To: {plain}{line}{line}Body"),
-        mail(harmless, reply_to=f"{harmless}{line}Cc: {plain}"),
-        mail(f"Dave{line}Bcc: {plain}{line}X: <{harmless}>"),
+        mail(f"{HARMLESS}{line}Bcc: {plain}"), mail(HARMLESS, subject=f"Hello{line}Bcc: {plain}"),
+        mail(HARMLESS, subject=f"Hello{line}To: {plain}{line}{line}Body"),
+        mail(HARMLESS, reply_to=f"{HARMLESS}{line}Cc: {plain}"),
+        mail(f"Dave{line}Bcc: {plain}{line}X: <{HARMLESS}>"),
     ])  # fmt: skip
     forced = {rng.choice(["test", "force", "ignore_suppression", "skip_policies", "dry_run", "approved", "preview"]): True}
     merge = rng.choice(["{{contact.email}}", "{contact_email}", "%CONTACT_EMAIL%", "[[email]]", "*|EMAIL|*", f"{{{{{plain}}}}}"])
-    record = cased(f" {dotted(name)}+{tag}@gmail.com ")
-    gmail = f"{name}@gmail.com"
+    return [
+        ("display name", mail(shown), plain, plain),
+        ("in a display name", mail(hidden), plain, plain),
+        ("Cc, Bcc and lists", copied, plain, plain),
+        ("group, route, comment or nonsense", mail(_broken(rng, name)), plain, plain),
+        ("header injection", inject, plain, plain),
+        ("merge field left open", mail(merge), plain, plain),
+        ("a test send", mail(plain, subject="[TEST] please ignore"), plain, plain),
+        ("a test send by force", mail(plain, **forced), plain, plain),
+        ("edited after it was proposed", mail(HARMLESS), plain, plain),
+        ("the reply address of an honest mail", mail(plain, reply_to=HARMLESS), plain, plain),
+    ]
 
-    yield "capital letters", lambda: (mail(cased(plain)), plain, plain)
-    yield "dots and googlemail", lambda: (mail(f"{dotted(name)}@{rng.choice(['gmail.com', 'GoogleMail.com'])}"), gmail, gmail)
-    yield "another tag", lambda: (mail(f"{name}+{tag}@northwind.example"), plain, plain)
-    yield "listed with a tag", lambda: (mail(plain), plain, f"{cased(name)}+{tag}@northwind.example")
-    yield "listed with dots", lambda: (mail(gmail), gmail, f"Ann <{dotted(name)}+{tag}@googlemail.com>")
-    yield "another name of the provider", lambda: (mail(f"{name}+{tag}@{twin[1]}"), f"{name}@{twin[0]}", f"{name}@{twin[0]}")
-    yield "IDN as letters", lambda: (mail(f"{name}@{idn[0]}"), f"{name}@{idn[1]}", f"{name}@{idn[1]}")
-    yield "IDN as punycode", lambda: (mail(f"{name}@{idn[1].upper()}"), f"{name}@{idn[1]}", f"{name}@{idn[0].upper()}")
-    yield "a dot at the end", lambda: (mail(plain + "."), plain, plain)
-    yield "wide letters", lambda: (mail(f"{wide}＠northwind．example"), plain, plain)
-    yield "ideographic dot", lambda: (mail(f"{name}@northwind。example"), plain, plain)
-    yield "display name", lambda: (mail(shown), plain, plain)
-    yield "in a display name", lambda: (hidden, plain, plain)
-    yield "Cc, Bcc and lists", lambda: (copied, plain, plain)
-    yield "group, route, comment or nonsense", lambda: (mail(bad), plain, plain)
-    yield "header injection", lambda: (inject, plain, plain)
-    yield "merge field left open", lambda: (mail(merge), plain, plain)
-    yield "merge field of a record", lambda: (mail(record), gmail, gmail)
-    yield "a test send", lambda: (mail(plain, subject="[TEST] please ignore"), plain, plain)
-    yield "a test send by force", lambda: (mail(plain, **forced), plain, plain)
-    yield "marketing", lambda: (mail(f"{name}+{tag}@northwind.example", marketing=True), plain, plain)
-    yield "a subdomain for the user", lambda: (mail(f"shop@{name}.fastmail.com"), f"{name}@fastmail.com", f"{name}@fastmail.com")
-    yield "edited after it was proposed", lambda: (mail(harmless), plain, plain)
-    yield "the reply address of an honest mail", lambda: (mail(plain, reply_to=harmless), plain, plain)
+
+def _broken(rng: random.Random, name: str) -> str:
+    """What two programs might read in two ways."""
+    plain = f"{name}@northwind.example"
+    return rng.choice([
+        f"{plain},{HARMLESS}", f"{HARMLESS};{plain}", f"{HARMLESS} {plain}", f"{HARMLESS}\n{plain}",
+        f"Team: {plain}, {HARMLESS};", f"undisclosed:{plain};", f"{name}(x)@northwind.example", f"(x) {plain}",
+        f'"{name}"@northwind.example', f'"{name[0]}\\{name[1:]}"@northwind.example', f"<@relay.example:{plain}>",
+        f"{name}%northwind.example@relay.example", f"northwind.example!{name}@relay.example", f"{name} @ northwind.example",
+        f"{plain}\x00", f"{plain}\u200b", f"{name}\u00ad@northwind.example", f"{name}@north\u2060wind.example",
+        f"mailto:{plain}", f"{name}%40northwind.example", f"{name}&#64;northwind.example", f"<<{plain}>>", f"{plain}>",
+        f"=?utf-8?q?{name}?=@northwind.example", f"{name}@[203.0.113.7]", f"\u202e{plain}", f"{name}@@northwind.example",
+        f"{name}\ufe0f@northwind.example", f"{HARMLESS}?bcc={plain}",
+    ])  # fmt: skip
 
 
 def variants(count: int = 500, seed: int = 24) -> list[Variant]:
-    """The variants, evenly over the ways; every fourth try is in a mode that lets nothing out, with look-alikes of our domain."""
+    """The variants, evenly over the ways; every eighth try is in a mode that lets nothing out, with look-alikes of our domain."""
     rng = random.Random(seed)
     made: list[Variant] = []
     while len(made) < count:
@@ -148,9 +164,8 @@ def variants(count: int = 500, seed: int = 24) -> list[Variant]:
         if n % 8 == 7:
             made.append(_look_alike(rng, n))
             continue
-        ways = list(_ways(rng, n))
-        way, make = ways[(n * 7 + n // 8) % len(ways)]
-        payload, person, listed = make()
+        ways = _spellings(rng, f"{MARK}ann{n}") + _smuggled(rng, f"{MARK}ann{n}")
+        way, payload, person, listed = ways[(n * 7 + n // 8) % len(ways)]
         edit = {"to": rng.choice([person, person.upper(), f"Ann <{person}>"])} if way.startswith("edited") else {}
         made.append(
             Variant(
