@@ -32,7 +32,7 @@ def lines(rows: Sequence[NotificationRow]) -> str:
 
 def _line(n: NotificationRow) -> str:
     word, tone, sign = KINDS.get(n.kind, (n.kind.replace("_", " ").capitalize(), "gray", "i"))
-    told = f" · sent {esc(words.ago(n.told_at))}" if n.told_at else ""
+    told = f" · passed on {esc(words.ago(n.told_at))}" if n.told_at else ""
     demo = " · demo" if n.demo else ""
     return (
         f'<li class="c-{tone}{"" if n.read_at else " new"}"><span class="dot" aria-hidden="true">{sign}</span>'

@@ -223,15 +223,16 @@ def _tell_pulled(session: Session, switch_id: int, by: Actor) -> Pulled:
 def _tell(session: Session, type_: str, sentence: str, switch: Switch, by: Actor, more: dict[str, object]) -> None:
     from core.runtime.notifications import service as notifications  # which sends by actions, which ask this module
 
-    title = sentence.split(":")[0].rstrip(".")
+    title, _, more_said = sentence.partition(": " if ": " in sentence else ". ")
+    body = more_said or "Nothing was held."
     payload = {"reach": switch.reach.value, "organisation": switch.org_name, "agent": switch.agent, **more}
     about = {"org_id": switch.org_id, "actor": by, "subject": ("switch", switch.id)}
     event_id = events.publish(session, type_, sentence, payload=payload, priority=Priority.URGENT, **about)  # type: ignore[arg-type]
     try:
         with session.begin_nested():
             notifications.notify(
-                session, role=people.ADMIN, kind="switch", key=f"switch:{switch.id}:{event_id}", title=title, body=sentence,
-                href="/activity?kind=safety", urgent=True, org_id=switch.org_id,
+                session, role=people.ADMIN, kind="switch", key=f"switch:{switch.id}:{event_id}", title=title.rstrip("."),
+                body=body, href="/activity?kind=safety", urgent=True, org_id=switch.org_id,
             )  # fmt: skip
     except OpsError as error:  # stopping must not fail because telling does
         logger.warning("switch_untold", switch_id=switch.id, error=str(error))
