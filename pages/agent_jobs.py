@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 import streamlit as st
 
 from app.auth.current import require
-from app.ui import actions, calendar, chips, job_form, job_rows, live, nav, page, spark, table, words
+from app.ui import actions, calendar, chips, cost_view, job_form, job_rows, live, nav, page, spark, table, words
 from app.ui.table import RowId
 from app.ui.who import me
 from app.ui.words import esc
 from core.kit import clock, db
 from core.kit.db import STAFF
+from core.runtime.agents import costs
 from core.runtime.runs import queries as runs
 from core.runtime.schedules import queries, service
 from core.runtime.schedules.queries import ScheduleRow
@@ -150,6 +151,7 @@ def body() -> None:
         jobs = queries.list_schedules(session)
         days = runs.daily_outcomes(session, 14)
         week = queries.calendar(session, start, until)
+        spent = costs.costs(session, cost_view.chosen())
     if not jobs:
         page.empty("No jobs yet", "Add one with New job. The built-in ones are set up when the app starts.")
         return
@@ -166,6 +168,7 @@ def body() -> None:
     )  # fmt: skip
     weeks(start, until)
     calendar.show("jobs", week, jobs, start, until, zone)
+    cost_view.show(spent)
 
 
 user = me()

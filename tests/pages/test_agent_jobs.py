@@ -2,6 +2,8 @@
 
 from core.kit import db as database
 from core.kit.db import STAFF
+from core.runtime.agents.models import ModelCall
+from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.runs import service as runs
 from core.runtime.schedules import service
 from core.runtime.schedules.models import Schedule
@@ -84,3 +86,20 @@ def test_queries_do_not_grow_with_runs(open_page, filled):
             at.run()
         counted.append(len(asked))
     assert counted[0] == counted[1] <= 10
+
+
+def test_costs_by_agent_client_and_job(open_page):
+    with database.transaction(STAFF) as session:
+        run_id = service.run_now(session, "ceo-morning-brief", runs.SYSTEM)
+        session.add(
+            ModelCall(
+                org_id=AGENCY_ID, run_id=run_id, purpose="report", model="claude-sonnet-5", prompt="report@1", outcome="ok",
+                input_tokens=900, output_tokens=100, cost_microusd=250_000,
+            )
+        )  # fmt: skip
+    for way, name in (("agent", "Executive AI"), ("client", "ManageAI"), ("job", "CEO Morning Brief")):
+        at = open_page("agent_jobs", by=way)
+        [row] = mounted(at, "table_costs")["rows"]
+        assert row["name"] == name
+        assert row["c"][1:] == [[100.0, "100 % of the last 7 days, $0.25", "green"], "$0.25", "–", "1"]
+    assert "$0.25 in the last 7 days" in said(at)

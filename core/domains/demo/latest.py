@@ -6,17 +6,18 @@ from typing import Any
 
 from sqlalchemy import func, update
 
+from core.domains.demo import acts
 from core.domains.demo import produced as produced_rows
 from core.domains.demo.history import PastRun
 from core.domains.demo.world import World
 from core.errors import OpsError
 from core.runtime.agents import facts, prose, store, template, verify
-from core.runtime.agents.facts import Fact, FactContext, Section
+from core.runtime.agents.facts import FactContext, Section
 from core.runtime.orgs.models import AGENCY_ID
 
 
 def build(world: World, latest: Mapping[str, PastRun]) -> None:
-    """Facts, text, drafts and reports of the latest runs."""
+    """Facts, text, drafts, reports and actions of the latest runs."""
     known = {s.key: s for s in facts.sections()}
     collected: dict[tuple[str, Any], Section] = {}
     for run in latest.values():
@@ -56,26 +57,16 @@ def _report(world: World, run: PastRun, sections: list[Section], produced: dict[
         actor=run.spec.agent, subject=("schedule", run.row["schedule_id"]), run_id=run.id,
         payload={"run_id": run.id, "schedule": run.spec.name, "composer": template.NAME, "produced": produced},
     )  # fmt: skip
-    _intend(world, run, text, found, produced)
-
-
-def _intend(world: World, run: PastRun, text: str, found: Mapping[str, Fact], produced: Mapping[str, int]) -> None:
     counts = {f"produced.{k}": facts.count(f"produced.{k}", k, v, "produced") for k, v in produced.items()}
-    for intent in run.spec.intents:
-        said = prose.plain(text if intent.text is None else intent.text, {**found, **counts})
-        way = {"slack": "Slack", "email": "mail"}.get(intent.channel, intent.channel)
-        world.tell(
-            "message.intended", f"{run.spec.agent} means to send “{run.spec.title}” to {intent.target} by {way}.",
-            run.row["finished_at"], actor=run.spec.agent, subject=("run", run.id), run_id=run.id,
-            payload={"channel": intent.channel, "target": intent.target, "text": said, "run_id": run.id, "sent": False},
-        )  # fmt: skip
+    acts.intents(world, run, text, {**found, **counts}, {f.key: s.key for s in sections for f in s.facts})
 
 
 def _produce(world: World, run: PastRun, when: FactContext) -> dict[str, int]:
     if run.spec.name == "monthly-client-reports":
-        return {"reports": produced_rows.reports(world, run, when), "kept": 0}
+        return {"reports": produced_rows.reports(world, run, when), "kept": 0, "actions": acts.report_mails(world, run) + 1}
     if run.spec.name == "marketing-content-pipeline":
         return {"drafts": produced_rows.content_drafts(world, run, when)}
     if run.spec.name == "sales-pipeline-review":
-        return {"notes": produced_rows.follow_up_notes(world, run, when)}
+        notes = produced_rows.follow_up_notes(world, run, when)
+        return {"notes": notes, "actions": acts.follow_up_mails(world, run, when) + len(run.spec.intents)}
     return {}

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.config import get_settings
-from core.domains.demo import builds, clearing, history, latest, people, sales, usage
+from core.domains.demo import acts, builds, clearing, history, latest, people, sales, usage
 from core.domains.demo.clearing import Cleared
 from core.domains.demo.world import World
 from core.domains.users import service as users
@@ -61,6 +61,8 @@ def load(session: Session, now: datetime | None = None, progress: Progress | Non
     last = history.build(world)
     say(0.7, "The latest reports")
     latest.build(world, last)
+    say(0.85, "Actions")
+    acts.odd_ones(world)
     say(0.9, "Events")
     world.put_many("events", sorted(world.events, key=lambda e: e["created_at"]))
     say(1.0, "Done")

@@ -19,6 +19,7 @@ from core.domains.delivery import queries as _delivery  # noqa: F401
 from core.domains.drafts import queries as _drafts  # noqa: F401
 from core.domains.reports import queries as _reports  # noqa: F401
 from core.kit.db import Base
+from core.runtime.actions import models as _actions  # noqa: F401
 from core.runtime.agents import models as _agents  # noqa: F401
 from core.runtime.orgs.models import AGENCY_ID
 

@@ -12,6 +12,7 @@ from core.runtime.actions.models import Action
 from core.runtime.audit import service as audit
 from core.runtime.events import service as events
 from core.runtime.events.models import Priority
+from core.runtime.orgs.models import AGENCY_ID
 
 _PRIORITY = {"unknown": Priority.URGENT, "failed": Priority.HIGH, "awaiting": Priority.HIGH}
 
@@ -37,10 +38,15 @@ def _actor(action: Action) -> Actor:
 
 
 def seal(session: Session, action: Action, what: str, by: Actor, detail: Mapping[str, Any] | None = None) -> None:
-    """Write it into the audit chain: last in the transaction, since it locks the chain."""
+    """Write it into the audit chain: last in the transaction, since it locks the chain.
+
+    What is done to the demo goes into the agency's own chain: a chain is never cleared, and the demo's clients are.
+    """
     session.flush()
     known = {"kind": action.kind, "version": action.version, "sha256": action.payload_sha256}
-    audit.write(session, what, ("action", action.id), by, known | dict(detail or {}), org_id=action.org_id)
+    audit.write(
+        session, what, ("action", action.id), by, known | dict(detail or {}), org_id=AGENCY_ID if action.demo else action.org_id
+    )
 
 
 def notify(what: str, session: Session, action: Action, *more: Any) -> None:

@@ -74,7 +74,7 @@ def propose(session: Session, message: Message, asking: Asking) -> Proposed:
     from core.runtime.actions import service
 
     by = Actor(asking.agent, "run", asking.run_id)
-    return service.propose(session, _proposal(message, asking, by))
+    return service.propose(session, proposal(message, asking, by))
 
 
 def open_with(session: Session, prefix: str) -> list[Action]:
@@ -102,7 +102,7 @@ def decide(session: Session, prefix: str, decision: Decided, by: Actor) -> int:
     return len(waiting)
 
 
-def _proposal(message: Message, asking: Asking, by: Actor) -> Proposal:
+def proposal(message: Message, asking: Asking, by: Actor) -> Proposal:
     told = _source(message)
     payload: dict[str, Any]
     if message.kind == SLACK:
