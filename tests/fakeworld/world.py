@@ -1,6 +1,7 @@
 """The whole world outside on one loopback server: Slack, Resend, Pipedrive and the model, and a mail server beside it."""
 
 import contextlib
+import json
 import threading
 import time
 from pathlib import Path
@@ -141,6 +142,7 @@ class World:
             exchange.start_chunks("application/json")
             for _ in range(HUGE // 64_000):
                 exchange.chunk(b" " * 64_000)
+            exchange.chunk(json.dumps(reply.body).encode())  # a right answer, for whoever reads that far
             exchange.end_chunks()
         elif word == "trickle":
             exchange.start_chunks("application/json")
