@@ -19,6 +19,7 @@ from core.kit.db import STAFF
 from core.runtime.actions import gate, kinds, ledger
 from core.runtime.actions.kinds import Account, ActionKind, Receipt, Refused, Unclear
 from core.runtime.actions.ledger import Begun
+from core.runtime.policies import look as policies
 from core.runtime.runs.context import RunContext
 
 register(
@@ -84,6 +85,8 @@ def _pass(ctx: RunContext, action_id: int, *, absent: bool, stale: int = 0) -> _
     account: Account | Refused | None = None
     with ctx.transaction(staff=True) as session:
         begun = gate.begin(session, ctx.run_id, action_id, absent=absent)
+        # others at the same limit are waited for before the switch is read: that wait makes the answer no older
+        asked_at = policies.asked_at(session) or asked_at
         if isinstance(begun, Begun) and not begun.dry_run:
             account = ledger.open_account(session, begun, ctx.run_id)
         crashpoint("action.before_intent_committed", action_id)

@@ -7,6 +7,7 @@ locks, so that it sees all that was committed before them, and with the database
 
 import contextlib
 import hashlib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ from core.runtime.policies.words import lower
 
 logger = log.get(__name__)
 
+_ASKED_AT: Final = "policies_asked_at"
 PERSON_LOCKS: Final = 1024
 """People share so many locks, since the server has room for a few thousand."""
 
@@ -130,6 +132,7 @@ def look(session: Session, action: Action, stage: Stage, numbers: Mapping[str, V
     around = _around(session, action, numbers)
     if lock:
         session.execute(_LOCK, {"keys": _keys(around)})
+    session.info[_ASKED_AT] = time.monotonic()
     sending = stage == Stage.SEND
     env_stop, stops, readable = _stops(session, action) if sending else (None, (), True)
     suppressed, suppression_readable = _suppressed(session, around.facing.recipients)
@@ -142,6 +145,11 @@ def look(session: Session, action: Action, stage: Stage, numbers: Mapping[str, V
         spent_today_minor=today, spent_week_minor=week, strangers=around.strangers, our_domains=around.domains,
         api_scopes=around.api_scopes,
     )  # fmt: skip
+
+
+def asked_at(session: Session) -> float | None:
+    """When the policies were last asked in this transaction (monotonic): behind the locks, before the kill switch was read."""
+    return session.info.get(_ASKED_AT)
 
 
 def _around(session: Session, action: Action, numbers: Mapping[str, Values]) -> _Around:
