@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from app.ui import action_text, action_words, actions, alerts_view, live, nav, page, report, words
+from app.ui import action_text, action_words, actions, alerts_view, live, nav, page, report, tasks_view, words
 from app.ui.who import me
 from app.ui.words import esc
 from core.domains.company import queries as company
 from core.domains.company.queries import Today
+from core.domains.tasks import queries as tasks
 from core.domains.users.service import CurrentUser
 from core.kit import clock, db
 from core.kit.db import STAFF
@@ -150,7 +151,9 @@ def body() -> None:
         brief = agents.latest_report(session, company.BRIEF)
         jobs = schedules.list_schedules(session)
         troubles = alerts.open_alerts(session)
+        mine = tasks.open_for(session, person.id, person.role)
     alerts_view.show(troubles, person.role)
+    tasks_view.show(mine, person.role)
     tiles(today, counts, person.role, asked)
     todo = needs(today, {j.name: j.title for j in jobs}, person.role, asks(urgent, asked))
     st.html(
