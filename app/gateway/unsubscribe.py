@@ -75,7 +75,7 @@ def show(request: Request, token: Token) -> Response:
         return _away()
     return _page(
         "Stop these messages?",
-        f"<p>We will write to <b>{escape(_masked(asked.person))}</b> no more, for none of our clients.</p>"
+        f"<p><b>{escape(_masked(asked.person))}</b> will get no more messages from us, nor from the companies we write for.</p>"
         '<form method="post"><input type="hidden" name="opt-out" value="yes"><button type="submit">Stop all messages</button>'
         "</form>",
     )

@@ -33,13 +33,13 @@ SAID: dict[Why, str] = {
 def row(entry: SuppressionRow, *, may_lift: bool) -> Row:
     """One entry. Lifting is offered to admins."""
     given = f"as {entry.address}" if entry.address.lower() != entry.person else ""
-    learned = "" if entry.org_id == AGENCY_ID else entry.org
+    said = f"{entry.source}: {entry.note}" if entry.note else entry.source
     cells = [
-        table.text(entry.person, " · ".join(filter(None, [given, learned])) or None),
+        table.text(entry.person, " · ".join(filter(None, [given, entry.org]))),
         table.chip(entry.why.value),
-        table.text(words.short(entry.source, 90), words.short(entry.note, 120) if entry.note else None),
+        words.short(said, 160),
         table.ago(entry.created_at),
-        [["lift", "Lift…", "undo"]] if may_lift else [],
+        [["lift", "Lift…"]] if may_lift else [],
     ]
     return Row(entry.id, cells, entry.person)
 

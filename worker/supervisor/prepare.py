@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from core.errors import OpsError
 from core.kit import reach, schema
+from core.runtime.connections import keycheck
 
 LINK_MINUTES = 60
 TOKEN_LINE = "token "  # noqa: S105 - a line of ours starts so
@@ -71,6 +72,8 @@ def main() -> None:
         _say("bringing the database schema up to date")
         schema.upgrade(admin_url)
         found = look(admin_url)
+    with reach.connect(admin_url) as connection:
+        keycheck.before_start(connection)  # the demo's mails carry opt-out links, which are made with a key
     _say(f"{TOKEN_LINE}{_settle(load_demo=found.empty and '--demo' in sys.argv)}")
     _take_accounts()
 
