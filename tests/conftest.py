@@ -21,6 +21,12 @@ for _name in (
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_BASE_URL",
     "PIPEDRIVE_API_TOKEN",
+    "SLACK_BOT_TOKEN",
+    "SLACK_SIGNING_SECRET",
+    "RESEND_API_KEY",
+    "RESEND_WEBHOOK_SECRET",
+    "SMTP_URL",
+    "MAIL_FROM",
 ):
     os.environ.pop(_name, None)
 
@@ -28,6 +34,9 @@ _servers: list[object] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    from core.config import Settings
+
+    Settings.model_config["env_file"] = None
     if hasattr(config, "workerinput"):
         return
     from core.kit.embedded import Postgres, Valkey
