@@ -10,7 +10,7 @@ HTTP = [
     ("redirect_internal", REFUSED), ("redirect_internal:308", REFUSED), ("redirect_internal:303", UNCLEAR),
     ("redirect_internal:302", UNCLEAR), ("reject_before:500", UNCLEAR), ("reject_before:503", UNCLEAR), ("529", UNCLEAR),
     ("apply_then_drop", UNCLEAR), ("drop_before", UNCLEAR), ("apply_then_500", UNCLEAR), ("malformed", UNCLEAR),
-    ("huge", UNCLEAR), ("hang", UNCLEAR), ("trickle", UNCLEAR), ("slow:3", UNCLEAR),
+    ("huge", UNCLEAR), ("hang", UNCLEAR), ("trickle", UNCLEAR), ("slow:5", UNCLEAR),
 ]  # fmt: skip
 """Mode of the fake world to what the connector must say."""
 

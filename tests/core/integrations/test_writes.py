@@ -37,8 +37,8 @@ def test_each_way_to_fail_has_one_meaning_and_nothing_is_sent_twice(world, quick
     world.mode(endpoint, mode)
     started = time.monotonic()
     assert outcome(caller(world, endpoint)) == expected
-    assert time.monotonic() - started < 3
-    if mode != "slow:3":  # that one is written down when it is done
+    assert time.monotonic() - started < 10
+    if mode != "slow:5":  # that one is written down when it is done
         (call,) = world.called(endpoint)
         assert call["body_sha256"] == hashlib.sha256(BODIES[endpoint]).hexdigest()
         assert not (call["applied"] and expected in (REFUSED, LATER)), "a refusal that was applied is a double effect"
