@@ -14,6 +14,7 @@ from core.kit.db import STAFF
 from core.runtime.actions import service
 from core.runtime.actions.binding import binding
 from core.runtime.actions.models import Action, ActionDecision, Decided
+from core.runtime.runs import service as runs
 from tests import acts
 from tests.pages.conftest import said
 from tests.tools.counting import queries
@@ -376,6 +377,23 @@ def test_after_deciding_the_next_one_is_one_tap_away(open_page):
     at = open_page("action", action=str(first))
     button(at, "approve").click().run()
     assert f'Next: <a href="/action?action={second}">' in said(at)
+
+
+def test_the_run_that_asked_and_today_lead_to_it(open_page):
+    with database.transaction(STAFF) as session:
+        run_id = runs.enqueue(session, "probe.noop", "brief").run_id
+        acts.post(session, run_id=run_id)
+        done = acts.mail(session, run_id=run_id, state="denied", finished_at=clock.now())
+    for page, params in (("run", {"run": str(run_id)}), ("runs", {"run": str(run_id)})):
+        text = said(open_page(page, **params))
+        assert "What it wants to do" in text
+        assert "Waiting for approval" in text
+        assert f'href="/action?action={done.id}"' in text
+    text = said(open_page("today"))
+    assert "Post to #leadership: Twelve deals are open." in text
+    assert "Executive AI asks. It is dropped" in text
+    assert "1 action" in text
+    assert "Executive AI asks" not in said(open_page("today", who="tony"))
 
 
 def test_queries_do_not_grow_with_the_story(open_page):
