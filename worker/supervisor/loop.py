@@ -202,7 +202,7 @@ class Supervisor:
         def listen(fd: int) -> None:
             self._selector.register(fd, selectors.EVENT_READ, partial(take, fd))
 
-        starter(prepare.command(demo=False), dict(os.environ), ROOT, listen, self._booted.nursery)()
+        starter(prepare.command(demo=False, accounts=True), dict(os.environ), ROOT, listen, self._booted.nursery)()
 
     def _say_ready(self) -> None:
         if self._ready_said or self._link is None or any(c.state != "running" for c in self._all):

@@ -44,9 +44,13 @@ def look(admin_url: str) -> Found:
         return Found(at_head=True, empty=somebody == (False,))
 
 
-def command(*, demo: bool) -> list[str]:
-    """How the process that does the rest is started; `demo` loads the demo agency when the agency is empty."""
-    return [sys.executable, "-m", "worker.supervisor.prepare", *(["--demo"] if demo else [])]
+def command(*, demo: bool, accounts: bool = False) -> list[str]:
+    """How the process that does the rest is started; `demo` loads the demo agency when the agency is empty.
+
+    `accounts` also takes over the accounts that the environment names.
+    """
+    options = [*(["--demo"] if demo else []), *(["--accounts"] if accounts else [])]
+    return [sys.executable, "-m", "worker.supervisor.prepare", *options]
 
 
 def prepare(*, demo: bool, say: Callable[[str], None]) -> None:
@@ -55,7 +59,7 @@ def prepare(*, demo: bool, say: Callable[[str], None]) -> None:
     with process:
         for line in process.stdout or ():
             if not line.startswith(TOKEN_LINE):
-                say(line.removeprefix(NOTE_LINE).rstrip())
+                say(line.rstrip())
         told = (process.stderr.read() if process.stderr else "").strip()
     if process.returncode != 0:
         raise OpsError(f"The database could not be prepared: {told or 'it was interrupted.'}")
@@ -75,7 +79,8 @@ def main() -> None:
     with reach.connect(admin_url) as connection:
         keycheck.before_start(connection)  # the demo's mails carry opt-out links, which are made with a key
     _say(f"{TOKEN_LINE}{_settle(load_demo=found.empty and '--demo' in sys.argv)}")
-    _take_accounts()
+    if "--accounts" in sys.argv:
+        _take_accounts()
 
 
 def _settle(*, load_demo: bool) -> str:
@@ -102,12 +107,14 @@ def _take_accounts() -> None:
     from core.kit import db
     from core.kit.db import STAFF
     from core.runtime.connections import service as connections
+    from core.runtime.connections.vendors import VENDORS
 
-    try:
-        with db.transaction(STAFF) as session:
-            connections.sync_environment(session, remove_gone=True)
-    except OpsError as error:
-        _say(f"{NOTE_LINE}{error}")
+    for vendor in VENDORS:
+        try:
+            with db.transaction(STAFF) as session:
+                connections.sync_environment(session, (vendor,), remove_gone=True)
+        except OpsError as error:
+            _say(f"{NOTE_LINE}{error}")
 
 
 def _say(line: str) -> None:
