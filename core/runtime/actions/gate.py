@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from core.kit import clock
@@ -11,11 +11,16 @@ from core.runtime.actions import kinds, ledger, proposing, telling
 from core.runtime.actions.binding import binding, digest
 from core.runtime.actions.kinds import INSIDE, NO_ACCOUNT, Account
 from core.runtime.actions.ledger import Begun, Stop
-from core.runtime.actions.models import Action, ActionDecision, ActionState, Decided, Effect, EffectCall, EffectState, Outcome
+from core.runtime.actions.models import Action, ActionState, Effect, EffectCall, EffectState, Outcome
 from core.runtime.policies.models import Stage, Verdict
 
 GOES_ON = (ActionState.APPROVED, ActionState.DEFERRED, ActionState.EXECUTING)
 KILL_SWITCH = "kill_switch"
+# written out, as all statements here that each effect needs: building one anew costs as much as running it
+_APPROVERS = text("""
+    SELECT count(DISTINCT coalesce(user_id, 0)) FROM action_decisions
+    WHERE action_id = :id AND payload_sha256 = :sha AND decision = 'approve' AND counted
+""")
 
 
 def begin(session: Session, run_id: int, action_id: int, *, absent: bool = False) -> Any:
@@ -65,14 +70,7 @@ def _people_agree(session: Session, action: Action) -> bool:
     """When people approved it, they approved exactly this: their own record of the hash says so."""
     if action.decided_by == proposing.BY_POLICY:
         return True
-    said = session.execute(
-        select(func.count(func.distinct(func.coalesce(ActionDecision.user_id, 0)))).where(
-            ActionDecision.action_id == action.id,
-            ActionDecision.decision == Decided.APPROVE,
-            ActionDecision.counted,
-            ActionDecision.payload_sha256 == action.payload_sha256,
-        )
-    ).scalar_one()
+    said: int = session.execute(_APPROVERS, {"id": action.id, "sha": action.payload_sha256}).scalar_one()
     return said >= action.approvals_needed
 
 

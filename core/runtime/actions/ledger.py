@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
 from core.config import get_settings
@@ -16,6 +16,15 @@ from core.runtime.actions.kinds import Account, Outgoing, Receipt, Refused
 from core.runtime.actions.models import Action, ActionState, Effect, EffectCall, EffectState
 
 _OURS = Actor("Effects")
+_NEW_CALL = text("""
+    INSERT INTO effect_calls (org_id, effect_id, vendor, what) VALUES (CAST(:org_id AS uuid), :effect_id, :vendor, :what)
+    RETURNING id
+""")
+_END_CALL = text("""
+    UPDATE effect_calls SET outcome = :outcome, status = CAST(:status AS integer), detail = CAST(:detail AS text),
+        duration_ms = extract(epoch FROM clock_timestamp() - at) * 1000
+    WHERE id = :id
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +94,13 @@ def record_not_sent(session: Session, begun: Begun, call_id: int) -> None:
 def new_call(session: Session, begun: Begun, what: str) -> int:
     """Write down that a vendor is about to be called. Returns the call's id."""
     values = {"org_id": begun.org_id, "effect_id": begun.effect_id, "vendor": begun.vendor, "what": what}
-    return session.execute(insert(EffectCall).values(values).returning(EffectCall.id)).scalar_one()
+    return int(session.execute(_NEW_CALL, values).scalar_one())
 
 
 def end_call(session: Session, call_id: int, outcome: str, error: Exception | None = None) -> None:
     """Write down what a call led to."""
     detail = str(error)[:500] if isinstance(error, OpsError) else type(error).__name__ if error else None
-    took = func.extract("epoch", func.clock_timestamp() - EffectCall.at) * 1000
-    session.execute(
-        update(EffectCall)
-        .where(EffectCall.id == call_id)
-        .values(outcome=outcome, status=getattr(error, "status", None), detail=detail, duration_ms=took)
-    )
+    session.execute(_END_CALL, {"id": call_id, "outcome": outcome, "status": getattr(error, "status", None), "detail": detail})
 
 
 def _both(session: Session, action_id: int) -> tuple[Action, Effect]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -42,24 +42,23 @@ def account_for(session: Session, org_id: UUID, names: Sequence[str]) -> Account
     return found
 
 
+# each effect asks it: built anew each time it would cost more than it takes to run
+_BEST = text(f"""
+    SELECT id, vendor, config FROM connections
+    WHERE org_id IN (CAST(:org AS uuid), CAST(:agency AS uuid)) AND vendor = ANY(CAST(:vendors AS text[]))
+        AND (secret IS NOT NULL OR vendor = ANY(CAST(:optional AS text[])))
+    ORDER BY org_id <> CAST(:org AS uuid), array_position(CAST(:vendors AS text[]), vendor), name = '{ENVIRONMENT}',
+        name <> '{MAIN}', id
+    LIMIT 1
+""")  # noqa: S608 - two constants
+
+
 def _best(session: Session, org_id: UUID, names: Sequence[str]) -> Account | None:
     if not names:
         return None
     optional = [v.key for v in vendors.VENDORS.values() if not v.secret_required]
-    statement = (
-        select(Connection.id, Connection.vendor, Connection.config)
-        .where(Connection.org_id.in_((org_id, AGENCY_ID)), Connection.vendor.in_(list(names)))
-        .where(Connection.secret.is_not(None) | Connection.vendor.in_(optional))
-        .order_by(
-            Connection.org_id != org_id,
-            case({v: n for n, v in enumerate(names)}, value=Connection.vendor),
-            Connection.name == ENVIRONMENT,
-            Connection.name != MAIN,
-            Connection.id,
-        )
-        .limit(1)
-    )
-    row = session.execute(statement).first()
+    params = {"org": org_id, "agency": AGENCY_ID, "vendors": list(names), "optional": optional}
+    row = session.execute(_BEST, params).first()
     return Account(row.id, row.vendor, row.config) if row else None
 
 
