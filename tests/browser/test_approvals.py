@@ -330,7 +330,8 @@ def test_every_kind_of_item_fits_its_screen(visit, phone, dark):
     for name, action_id in seen.items():
         page.goto(f"{base}/action?action={action_id}")
         page.locator(".story").wait_for()
-        page.wait_for_timeout(600)
+        page.wait_for_timeout(900)
+        assert page.evaluate("__shift") <= 0.05, name
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
         shot(page, f"71-{name}-{look}")
 
