@@ -42,6 +42,7 @@ AGENTS, ORGS = ("Sales AI", "Delivery AI"), (AGENCY_ID, CORNERSTONE_ORG)
 WAYS = ("environment", "everything", "organisation", "agent")
 READY = "SELECT count(*) FROM runs WHERE kind = 'action.execute' AND state IN ('queued', 'waiting') AND run_after <= now()"
 HELD_NOW = "SELECT count(*) FROM actions WHERE state = 'deferred' AND deferred_until IS NULL"
+UNDER_WAY = "SELECT count(*) FROM effect_calls WHERE what = 'send' AND outcome IS NULL"
 OPEN = "SELECT count(*) FROM actions WHERE state IN ('proposed', 'approved', 'executing', 'deferred')"
 
 
@@ -214,7 +215,8 @@ def run(house: House, flips: int, held: int, seed: int = 1) -> tuple[Seen, list[
         until(lambda: len(house.remote.calls) > 2 * WORKERS, 240, "the workers are busy", 0.1)
         done = []
         for way in ways:
-            time.sleep(chance.uniform(0.15, 0.8))
+            until(lambda: sql(UNDER_WAY)[0][0] >= 2, 60, "workers are busy", 0.02)
+            time.sleep(chance.uniform(0.0, EFFECT_S))
             done.append(house.flip(way, chance))
     finally:
         house.rest(feeder)

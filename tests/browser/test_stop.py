@@ -47,7 +47,7 @@ def bar(page: Page) -> object:
 
 
 def test_stop_everything_and_resume_it_with_a_second_admin(visit: Visit) -> None:
-    dave, tony = visit("/today"), visit("/runs", who="tony")
+    dave, tony = visit("/"), visit("/runs", who="tony")
     two_admins()
     assert tony.get_by_role("button", name="Stop").count() == 0, "the button is for those who may"
     shot(dave, "kill-1-quiet")
@@ -83,7 +83,7 @@ def test_stop_everything_and_resume_it_with_a_second_admin(visit: Visit) -> None
 
 
 def test_one_organisation(visit: Visit) -> None:
-    page = visit("/today", phone=True, dark=True)
+    page = visit("/", phone=True, dark=True)
     page.get_by_role("button", name="Stop everything").click()
     dialog = page.get_by_role("dialog", name="Stop what leaves")
     dialog.get_by_label("Organisation", exact=True).select_option(label="Cornerstone")
@@ -112,7 +112,7 @@ def test_the_bar_moves_nothing_at_load(visit: Visit, phone: bool) -> None:
 
 
 def test_the_bell_leads_to_the_thing_and_is_read_then(visit: Visit) -> None:
-    page = visit("/today")
+    page = visit("/")
     with database.transaction(STAFF) as session:
         dave = session.execute(text("SELECT id FROM users WHERE name = 'Dave'")).scalar_one()
         for n in range(2):

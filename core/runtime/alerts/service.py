@@ -72,7 +72,7 @@ def _tell(
     for role in (people.ADMIN, ENGINEERING):
         notifications.notify(
             session, role=role, kind="alert", key=f"alert:{alert_id}:{severity.value}", title=title, body=detail,
-            href=href or "/today", urgent=severity is Severity.CRITICAL, org_id=org_id,
+            href=href or "/", urgent=severity is Severity.CRITICAL, org_id=org_id,
         )  # fmt: skip
 
 
