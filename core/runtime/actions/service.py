@@ -248,10 +248,13 @@ def resolve(session: Session, action_id: int, happened: bool, by: Actor, via: st
 
 
 def withdraw(session: Session, action_id: int, by: Actor, note: str | None = None) -> None:
-    """Whoever asked no longer wants it, before it is under way."""
+    """Whoever asked, or may decide, no longer wants it, before it is under way."""
     action = get_locked(session, action_id)
     if action.state not in (ActionState.AWAITING, ActionState.DEFERRED, ActionState.APPROVED):
         raise _too_late(action)
+    own = (by.kind, by.id) == (action.requested_by_kind, action.requested_by_id)
+    if by.kind in ("user", "api") and not own:
+        _may_decide(session, action, by)
     if ledger.may_have_happened(session, action_id):
         raise Conflict("It may have been sent already: no clear answer came.", "It is found out by itself, or you are asked.")
     _dismiss(action, Outcome.WITHDRAWN, by)
