@@ -33,7 +33,7 @@ def the_matrix() -> int:
             seeds = matrix.seed(stage, workers, len(batches))
             stage.kill(workers[1])
             for batch in batches:
-                told.append(matrix.run(stage, batch, seeds, limit_s=90))
+                told.append(matrix.run(stage, batch, seeds, limit_s=240))
                 print(f"  {batch}: {_short(told[-1])}", flush=True)
             wrong = [w for one in told for w in one.wrong]
             wrong += check_world(stage.remote.calls, secrets=stage.secrets, logs=[stage.folder / "processes.log"])
@@ -72,7 +72,7 @@ def the_storm() -> int:
             {"effects": 300, "kills": 24, "wipes": 1, "postgres": 2, "seed": int(time.time()) % 100_000}.items()}  # fmt: skip
     print(f"storm: {size}", flush=True)
     told = storm(
-        size["effects"], size["kills"], wipes=size["wipes"], postgres=size["postgres"], seed=size["seed"], workers=3, limit_s=900
+        size["effects"], size["kills"], wipes=size["wipes"], postgres=size["postgres"], seed=size["seed"], workers=3, limit_s=2400
     )
     table("Kills", ["What", "Times"], sorted(told.kills.items()))
     table("Effects", ["Kind", "State", "How many"], [[*k, n] for k, n in sorted(told.states.items())])

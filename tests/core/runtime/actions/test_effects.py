@@ -258,7 +258,16 @@ def test_what_was_held_goes_on_a_few_at_a_time(agents: House) -> None:
     assert waits == [0] * 20 + [10] * 20 + [20]
 
 
-def test_no_grant_is_a_denial_and_not_a_wait_for_the_kill_switch(agents: House) -> None:
+def test_a_denial_that_no_policy_gave_is_not_held_by_the_kill_switch() -> None:
+    """Held, it would wait for a switch that is not on."""
+    from core.runtime.actions import gate
+    from core.runtime.policies.engine import Judgement
+    from core.runtime.policies.models import Verdict
+
+    assert not gate._held(Judgement(Verdict.DENY, "No policy allows it."))
+
+
+def test_what_its_agent_may_no_longer_do_is_denied(agents: House) -> None:
     made = agents.approved(agent="Sales AI")
     with database.transaction(STAFF) as session:
         set_numbers(session, "agent_kinds", may={})
