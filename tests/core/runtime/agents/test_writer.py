@@ -35,7 +35,7 @@ def written(agency):
 def test_without_a_key_the_template_is_filled(written):
     run, made = written()
     assert made == [(FILLED, "template")] * 3
-    assert run.output["produced"] == {"drafts": 3}
+    assert run.output["produced"] == {"drafts": 3, "actions": 2}
 
 
 def test_a_draft_that_passes_is_used(written, fake_anthropic):
