@@ -6,18 +6,19 @@ denied, even when none has anything against it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from core.kit import log
+from core.kit import clock, log
 from core.runtime.actions.models import Action
 from core.runtime.policies import look, registry, rules, settings
 from core.runtime.policies.models import PolicyVerdict, Stage, Verdict
 from core.runtime.policies.registry import Inputs, Policy, Said, Values, deny
 from core.runtime.policies.situation import Situation
+from core.runtime.policies.windows import apart
 
 __all__ = ["Judgement", "combine", "judge", "rules"]
 logger = log.get(__name__)
@@ -45,7 +46,10 @@ def judge(session: Session, action: Action, stage: Stage, *, lock: bool = False)
     `lock` at the moment of sending: see `look`; the intent is written in the same transaction. Needs the scope of staff.
     """
     numbers = settings.everything(session, action.org_id)
-    situation = look.look(session, action, stage, numbers, lock=lock)
+    try:
+        situation = look.look(session, action, stage, numbers, lock=lock)
+    except look.Busy as busy:  # no verdict of any policy: it has not been asked yet
+        return Judgement(Verdict.DEFER, str(busy), apart(clock.now() + timedelta(seconds=1), action.id, 5))
     answers = [(p, *_ask(p, situation, numbers[p.key])) for p in registry.policies() if stage in p.stages]
     spoken = [(policy, inputs, said) for policy, inputs, said in answers if said is not None]
     _store(session, action, stage, spoken, numbers)

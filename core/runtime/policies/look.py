@@ -14,7 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from psycopg.errors import LockNotAvailable
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core.errors import BadInput, OpsError
@@ -34,6 +36,8 @@ from core.runtime.policies.words import lower
 
 logger = log.get(__name__)
 
+PATIENCE_MS = 4000
+"""So long a worker waits for its turn at a limit."""
 _ASKED_AT: Final = "policies_asked_at"
 PERSON_LOCKS: Final = 1024
 """People share so many locks, since the server has room for a few thousand."""
@@ -109,6 +113,10 @@ _MONEY = text(f"""
 """)  # noqa: S608
 
 
+class Busy(OpsError):
+    """Others held the limits of this action for too long."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Around:
     """What was read before the locks."""
@@ -127,15 +135,14 @@ def look(session: Session, action: Action, stage: Stage, numbers: Mapping[str, V
     """Everything the policies may look at, read now. `numbers` are all policies' values for the action's organisation.
 
     With `lock` it holds the windows this action would go through until the transaction ends. Needs the scope of staff, since
-    contacts count across organisations; raises RuntimeError otherwise.
+    contacts count across organisations; raises RuntimeError otherwise. Raises Busy when others hold them for too long.
     """
     around = _around(session, action, numbers)
     if lock:
-        session.execute(_LOCK, {"keys": _keys(around)})
+        _hold(session, _keys(around))
     session.info[_ASKED_AT] = time.monotonic()
     sending = stage == Stage.SEND
-    env_stop, stops, readable = _stops(session, action) if sending else (None, (), True)
-    suppressed, suppression_readable = _suppressed(session, around.facing.recipients)
+    (env_stop, stops, readable), (suppressed, suppression_readable) = _guarded(session, action, around, sending)
     now, rate = _rate(session, action, numbers["rate_limit"]) if sending else (_now(session), Window())
     today, week = _spent(session, action, around)
     return Situation(
@@ -219,6 +226,19 @@ def _keys(around: _Around) -> list[int]:
     return sorted(_hash("policy " + n) for n in names)
 
 
+def _hold(session: Session, keys: list[int]) -> None:
+    """Take the locks, or none of them. Raises Busy: then nothing was sent, and its worker is free for something else."""
+    try:
+        with session.begin_nested():
+            session.execute(text(f"SET LOCAL lock_timeout = {PATIENCE_MS}"))
+            session.execute(_LOCK, {"keys": keys})
+            session.execute(text("SET LOCAL lock_timeout TO DEFAULT"))
+    except OperationalError as error:
+        if not isinstance(error.orig, LockNotAvailable):
+            raise
+        raise Busy("Many others go through the same limit at this moment.", "It is tried again in a few seconds.") from None
+
+
 def _hash(name: str) -> int:
     return int.from_bytes(hashlib.sha256(name.encode("utf-8", "replace")).digest()[:8], signed=True)
 
@@ -233,30 +253,47 @@ def _now(session: Session) -> datetime:
     return session.execute(text("SELECT clock_timestamp()")).scalar_one()  # type: ignore[no-any-return]
 
 
-def _stops(session: Session, action: Action) -> tuple[str | None, tuple[Mapping[str, Any], ...], bool]:
-    """(environment's stop, switches, readable). Whatever goes wrong means: it can't be read."""
+_Stops = tuple[str | None, tuple[Mapping[str, Any], ...], bool]
+_Suppressed = tuple[Mapping[str, str], bool]
+
+
+def _guarded(session: Session, action: Action, around: _Around, sending: bool) -> tuple[_Stops, _Suppressed]:
+    """What must not be taken for empty when it can't be read: the switches and the suppression list.
+
+    Both behind one savepoint, since reading them mostly works; when it does not, each behind its own.
+    """
+    people = around.facing.recipients
+    if not sending and not people:
+        return (None, (), True), ({}, True)
     try:
-        from core.runtime.switches import service as switches
-
         with session.begin_nested():
-            return switches.env_stop(), switches.stops(session, action.org_id, action.agent), True
-    except Exception as error:  # noqa: BLE001 - fails closed
-        logger.error("kill_switch_unreadable", action_id=action.id, error=type(error).__name__)
-        return None, (), False
+            return _stops(session, action) if sending else (None, (), True), _suppressed(session, people)
+    except Exception as error:  # noqa: BLE001 - fails closed below
+        logger.error("look_failed", action_id=action.id, error=type(error).__name__)
+    stops: _Stops = (None, (), False) if sending else (None, (), True)
+    suppressed: _Suppressed = ({}, False)
+    if sending:
+        with contextlib.suppress(Exception), session.begin_nested():
+            stops = _stops(session, action)
+    with contextlib.suppress(Exception), session.begin_nested():
+        suppressed = _suppressed(session, people)
+    return stops, suppressed
 
 
-def _suppressed(session: Session, recipients: Sequence[str]) -> tuple[Mapping[str, str], bool]:
-    """(who of them is suppressed and why, readable). Whatever goes wrong means: it can't be read."""
+def _stops(session: Session, action: Action) -> _Stops:
+    """(environment's stop, switches, readable)."""
+    from core.runtime.switches import service as switches
+
+    return switches.env_stop(), switches.stops(session, action.org_id, action.agent), True
+
+
+def _suppressed(session: Session, recipients: Sequence[str]) -> _Suppressed:
+    """(who of them is suppressed and why, readable)."""
     if not recipients:
         return {}, True
-    try:
-        from core.runtime.contacts import queries as contacts
+    from core.runtime.contacts import queries as contacts
 
-        with session.begin_nested():
-            return contacts.suppressed(session, recipients), True
-    except (OpsError, Exception) as error:  # noqa: BLE001 - fails closed
-        logger.error("suppression_unreadable", error=type(error).__name__)
-        return {}, False
+    return contacts.suppressed(session, recipients), True
 
 
 def _rate(session: Session, action: Action, values: Values) -> tuple[datetime, Window]:

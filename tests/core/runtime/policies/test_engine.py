@@ -11,7 +11,7 @@ from core.kit import db as database
 from core.kit.db import APP_ROLE, STAFF
 from core.runtime.actions.models import Decided
 from core.runtime.orgs.models import AGENCY_ID
-from core.runtime.policies import engine
+from core.runtime.policies import engine, look
 from core.runtime.policies.models import PolicyVerdict, Stage, Verdict
 from tests.cast import make_cast
 from tests.core.runtime.policies import making
@@ -141,6 +141,24 @@ def test_outside_the_staff_scope_nothing_is_judged() -> None:
         engine.judge(session, session.merge(action), Stage.SEND, lock=True)
 
 
+def test_who_waits_too_long_for_a_limit_is_deferred_and_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "PATIENCE_MS", 100)
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        first, second = making.action(session), making.action(session, recipients=["bob@northwind.example"])
+        other = making.action(session, kind="slack.post", recipients=["cy@northwind.example"])
+    with database.transaction(STAFF) as holding, database.transaction(STAFF) as waiting:
+        assert engine.judge(holding, holding.merge(first), Stage.SEND, lock=True).verdict == Verdict.ALLOW
+        judgement = engine.judge(waiting, waiting.merge(second), Stage.SEND, lock=True)
+        assert judgement.verdict == Verdict.DEFER
+        assert "Many others" in judgement.reason
+        assert engine.judge(waiting, waiting.merge(other), Stage.SEND, lock=True).said
+    with database.transaction(STAFF) as session:
+        assert session.execute(text("SHOW lock_timeout")).scalar_one() == "10s"
+        assert engine.judge(session, session.merge(second), Stage.SEND, lock=True).verdict == Verdict.ALLOW
+
+
 def test_the_number_of_questions_is_fixed() -> None:
     with database.transaction(STAFF) as session:
         make_cast(session)
@@ -153,6 +171,6 @@ def test_the_number_of_questions_is_fixed() -> None:
             engine.judge(session, action, Stage.SEND, lock=True)
         with queries() as proposed:
             engine.judge(session, action, Stage.PROPOSE)
-    # numbers, context, people, locks, switches, suppression, window, money, contacts, verdicts, and two savepoints
-    assert len(asked) == 10 + 4, asked
+    # numbers, context, people, locks, switches, suppression, window, money, contacts, verdicts; savepoints and timeouts
+    assert len(asked) == 10 + 6, asked
     assert len(proposed) == 8 + 2, proposed
