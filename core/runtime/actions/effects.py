@@ -153,7 +153,7 @@ def _send(ctx: RunContext, passed: _Passed, account: Account) -> str:
     if send is None:
         raise Conflict(f"A {kind.word} is not sent.", "This is a fault of the program.")
     ctx.check()
-    if time.monotonic() - passed.asked_at > min(FRESH_S, get_settings().effect_settle_s / 2):
+    if time.monotonic() - passed.asked_at > min(FRESH_S, max(0.1, get_settings().effect_settle_s / 2)):
         return _too_slow(ctx, passed, call_id)
     try:
         receipt = send(begun.outgoing, account)

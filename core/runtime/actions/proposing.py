@@ -225,8 +225,8 @@ def enqueue(session: Session, action: Action, *, run_after: datetime | None = No
     name = kinds.get(action.kind).word
     by = Actor(action.requested_by, action.requested_by_kind, action.requested_by_id)
     made = runs.enqueue(
-        session, EXECUTE, name, org_id=action.org_id, payload={"action_id": action.id}, by=by, queue=Queue.INTERACTIVE,
-        priority=50, run_after=run_after,
+        session, EXECUTE, name, org_id=AGENCY_ID if action.demo else action.org_id, payload={"action_id": action.id}, by=by,
+        queue=Queue.INTERACTIVE, priority=50, run_after=run_after,
     )  # fmt: skip
     action.execute_run_id = made.run_id
     session.flush()
