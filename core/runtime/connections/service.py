@@ -68,11 +68,11 @@ def open_account(session: Session, connection_id: int, why: str, run_id: int | N
     The entry locks the organisation's chain until the transaction ends. Raises NotFound, KeyMissing, Rejected.
     """
     row = session.execute(
-        select(Connection.org_id, Connection.vendor, Connection.config).where(Connection.id == connection_id)
+        select(Connection.org_id, Connection.vendor, Connection.config, Connection.secret).where(Connection.id == connection_id)
     ).first()
     if row is None:
         raise NotFound("The connection was removed.", "Enter it again in Settings → Connections.")
-    secret = vault.unseal(session, connection_id)
+    secret = vault.unseal(session, connection_id, row)
     detail = {"why": why, "vendor": row.vendor, "connection": connection_id} | ({"run": run_id} if run_id else {})
     audit.write(session, "secret.read", ("connection", connection_id), by, detail, org_id=row.org_id)
     return Account(connection_id, row.vendor, row.config, secret)

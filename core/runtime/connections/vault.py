@@ -1,6 +1,6 @@
 """Where connections' secrets are sealed and opened, and which keys may do it here."""
 
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import exists, insert, select, text
@@ -54,11 +54,14 @@ def seal(session: Session, org_id: UUID, connection_id: int, secret: str) -> dic
     return {"secret": cipher, "key_id": key_id, "hint": secret[-4:] if len(secret) >= _HINT_FROM else None}
 
 
-def unseal(session: Session, connection_id: int) -> str:
-    """The connection's secret, "" when it has none. Raises KeyMissing, crypto.Rejected."""
+def unseal(session: Session, connection_id: int, read: Any = None) -> str:
+    """The connection's secret, "" when it has none. `read` is its row, if it was read just now (org_id, secret).
+
+    Raises KeyMissing, crypto.Rejected.
+    """
     statement = select(Connection.org_id, Connection.secret).where(Connection.id == connection_id)
     for last in (False, True):
-        row = session.execute(statement).one()
+        row = read if read is not None and not last else session.execute(statement).one()
         if row.secret is None:
             return ""
         try:

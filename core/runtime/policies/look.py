@@ -51,6 +51,14 @@ _CONTEXT = text("""
     FROM organisations o WHERE o.id = CAST(:org AS uuid)
 """)
 _LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
+# it stops at the first that somebody else holds, so what it has taken are the first ones in the order everybody takes them in
+_TRY_LOCK = text("""
+    WITH RECURSIVE wanted AS (SELECT CAST(:keys AS bigint[]) AS keys),
+    taken (n, got) AS (
+        SELECT 1, pg_try_advisory_xact_lock(keys[1]) FROM wanted
+        UNION ALL SELECT n + 1, pg_try_advisory_xact_lock(keys[n + 1]) FROM taken, wanted WHERE got AND n < cardinality(keys)
+    ) SELECT bool_and(got) FROM taken
+""")
 
 # when an effect counts: at its end; now while it is under way, since the vendor may get it at any moment. Nobody knows when one
 # with an unknown end arrived, but not later than two minutes after its last call began.
@@ -227,6 +235,12 @@ def _keys(around: _Around) -> list[int]:
 
 
 def _hold(session: Session, keys: list[int]) -> None:
+    """Take the locks. Mostly nobody holds one: then that is one question. Else wait for those that are left, in their order."""
+    if not session.execute(_TRY_LOCK, {"keys": keys}).scalar_one():
+        _wait(session, keys)
+
+
+def _wait(session: Session, keys: list[int]) -> None:
     """Take the locks, or none of them. Raises Busy: then nothing was sent, and its worker is free for something else."""
     try:
         with session.begin_nested():

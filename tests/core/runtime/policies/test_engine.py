@@ -172,5 +172,5 @@ def test_the_number_of_questions_is_fixed() -> None:
         with queries() as proposed:
             engine.judge(session, action, Stage.PROPOSE)
     # numbers, context, people, locks, switches, suppression, window, money, contacts, verdicts; savepoints and timeouts
-    assert len(asked) == 10 + 6, asked
+    assert len(asked) == 10 + 2, asked
     assert len(proposed) == 8 + 2, proposed
