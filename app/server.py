@@ -8,6 +8,8 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import RedirectResponse
+from starlette.routing import Route
 from starlette.types import Scope
 from streamlit import config
 
@@ -72,7 +74,7 @@ _configure()
 app = st.App(
     Path(__file__).with_name("dashboard.py"),
     lifespan=_lifespan,
-    routes=[*routes, *live.routes, *assets.routes],
+    routes=[*routes, *live.routes, *assets.routes, Route("/today", lambda _request: RedirectResponse("/"))],
     # the first is the outermost
     middleware=[
         Middleware(SecurityHeaders, policy=dashboard_policy),

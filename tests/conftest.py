@@ -106,15 +106,12 @@ def empty_stores() -> None:
     from core import registry
     from core.config import get_settings
     from core.kit import redis
-    from core.models import metadata
     from core.runtime.runs import wake
+    from tests.tools.emptying import empty
 
     registry.load()
-    tables = ", ".join(t.name for t in metadata.sorted_tables if t.name != "organisations")
     with psycopg.connect(str(get_settings().database_admin_url), autocommit=True) as connection:
         connection.execute("SET lock_timeout = '10s'")
-        connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
-        connection.execute("SET row_security = off")
-        connection.execute("DELETE FROM organisations WHERE kind <> 'agency'")
+        empty(connection)
     redis.client().flushdb()
     wake._down_until = 0.0

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Final
 
 SETTING: Final = "OPS_CRASHPOINT"
-"""`name:n` kills the process by SIGKILL at the n-th time one comes by, `name:1,2` at the first and the second; unset, a crash point
-does nothing."""
+"""`name:n` kills the process by SIGKILL at the n-th time one comes by, `name:1,2` at the first and the second.
+
+Unset, a crash point does nothing."""
 COUNTER: Final = "OPS_CRASHPOINT_FILE"
 """The file that counts, over all processes. A folder counts each key by itself."""
 

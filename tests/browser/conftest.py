@@ -106,18 +106,15 @@ def chromium() -> Iterator[Browser]:
 def db(running: Running) -> None:
     """An empty database under running processes: their own statements may stand in the way for a moment, so it is tried again."""
     from core.config import get_settings
-    from core.models import metadata
+    from tests.tools.emptying import empty
 
-    tables = ", ".join(t.name for t in metadata.sorted_tables if t.name not in ("organisations", "heartbeats"))
     for _ in range(20):
         try:
             with psycopg.connect(str(get_settings().database_admin_url), autocommit=True) as connection:
                 connection.execute("SET lock_timeout = '5s'")
-                connection.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE")
-                connection.execute("SET row_security = off")
-                connection.execute("DELETE FROM organisations WHERE kind <> 'agency'")
+                empty(connection, keep=("heartbeats",))
             return
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable):
+        except (psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable, psycopg.errors.ForeignKeyViolation):
             continue
     raise AssertionError("the database could not be emptied")
 

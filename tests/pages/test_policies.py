@@ -21,7 +21,7 @@ def test_every_rule_says_what_it_is_for_and_what_it_decided(open_page):
     text = said(open_page("policies", who="tony"))
     assert "How many in an hour" in text
     assert "50 mails, 120 Slack messages" in text
-    assert "3 denied in 7 days" in text
+    assert "3 deferred in 7 days" in text
     assert "Internal only" in text
 
 

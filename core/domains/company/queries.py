@@ -105,10 +105,15 @@ _FAILED_RUNS = f"""
         AND NOT EXISTS (SELECT 1 FROM runs again WHERE again.replay_of = r.id)
 """  # noqa: S608 - constants of ours
 
+# what waits as a mail on the Approvals page is counted there
+_ASKED = """SELECT split_part(a.key, ':', 2) FROM actions a WHERE a.state = 'awaiting_approval' AND a.key LIKE '{prefix}:%'"""
+
 _COUNTS = text(f"""
     SELECT (SELECT count(*) {_FAILED_RUNS}) AS failed_runs,
-        (SELECT count(*) FROM drafts WHERE status = 'pending_review' AND (:role = 'admin' OR for_role = :role)) AS drafts,
-        (SELECT count(*) FROM client_reports WHERE status = 'pending_review' AND :role IN ('admin', 'delivery')) AS reports,
+        (SELECT count(*) FROM drafts WHERE status = 'pending_review' AND (:role = 'admin' OR for_role = :role)
+            AND id::text NOT IN ({_ASKED.format(prefix="draft")})) AS drafts,
+        (SELECT count(*) FROM client_reports WHERE status = 'pending_review' AND :role IN ('admin', 'delivery')
+            AND id::text NOT IN ({_ASKED.format(prefix="report")})) AS reports,
         t.*, d.*, c.*,
         (SELECT count(*) FROM deployments WHERE status <> 'succeeded' AND at >= :deploys_since) AS failed_deployments
     FROM (

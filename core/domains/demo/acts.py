@@ -162,8 +162,8 @@ def odd_ones(world: World) -> int:
               error=("As many Slack messages as are allowed were sent in the last hour.", "It goes on by itself."))),
         (_asked(None, refused, "demo:denied", agent="Marketing AI"),
          Past(ActionState.DENIED, now - timedelta(days=1), error=(
-             "It would reach press@elsewhere.example outside, and only our own people are written to; an admin can change the "
-             "send mode.", "Change what stands against it, then propose it again."))),
+             "Nothing may be sent to press@elsewhere.example, since they asked not to be written to.",
+             "Change what stands against it, then propose it again."))),
         (_asked(None, slack("#old-channel", "The queue is empty.", "The job's channel was renamed."), "demo:failed",
                 agent="Engineering AI"),
          Past(ActionState.FAILED, now - timedelta(days=3), POLICY, live=True,

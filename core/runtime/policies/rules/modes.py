@@ -7,13 +7,15 @@ from zoneinfo import ZoneInfo
 
 from core.runtime.actions.kinds import INSIDE, NO_ACCOUNT
 from core.runtime.actions.models import Audience
-from core.runtime.policies.registry import Inputs, Number, Policy, Said, Values, allow, defer, deny
+from core.runtime.policies.registry import Inputs, Number, Policy, Said, Values, allow, defer
 from core.runtime.policies.situation import Situation
 from core.runtime.policies.words import listed, many, moment, was
 
 DRY_RUN, INTERNAL, LIMITED, LIVE = "dry_run", "internal_only", "limited_live", "live"
 MODES: Final = (DRY_RUN, INTERNAL, LIMITED, LIVE)
 DAY_S: Final = 86_400
+LOOK_AGAIN: Final = timedelta(hours=1)
+"""How often the mode is looked at for what it keeps back."""
 _SOMEBODY: Final = "somebody"
 
 
@@ -58,7 +60,11 @@ def _may_leave(i: Inputs, values: Values) -> Said | None:
         return allow(f"No connection carries it, so it is a dry run: nothing reaches {whom}.", dry_run=True)
     if mode == LIMITED:
         return _limited(i, values)
-    return deny(f"It would reach {whom} outside, and only our own people are written to; an admin can change the send mode.")
+    # kept, not denied: when an admin opens the mode, what people have approved meanwhile still goes
+    until = datetime.fromisoformat(i["now"]) + LOOK_AGAIN
+    return defer(
+        f"It would reach {whom} outside, and only our own people are written to; an admin can change the send mode.", until
+    )
 
 
 def _limited(i: Inputs, values: Values) -> Said | None:

@@ -141,7 +141,7 @@ def test_a_rule_is_asked_again_with_what_it_looked_at_then() -> None:
     assert told("agent_kinds", {"may": {"Sales AI": ["slack.post"]}}).flips[0].count == 2
     words_ = told("sensitive_patterns", {"words": ["refund"]})
     assert [(f.was, f.now, f.count) for f in words_.flips] == [(Verdict.ALLOW, Verdict.APPROVAL, 1)]
-    assert told("send_mode", {"mode": "internal_only"}).now == {Verdict.DENY: 3}
+    assert told("send_mode", {"mode": "internal_only"}).now == {Verdict.DEFER: 3}
     with pytest.raises(BadInput):
         told("send_mode", {"mode": "everywhere"})
 
