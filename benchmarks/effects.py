@@ -36,7 +36,9 @@ def the_matrix() -> int:
                 told.append(matrix.run(stage, batch, seeds, limit_s=240))
                 print(f"  {batch}: {_short(told[-1])}", flush=True)
             wrong = [w for one in told for w in one.wrong]
-            wrong += check_world(stage.remote.calls, secrets=stage.secrets, logs=[stage.folder / "processes.log"])
+            wrong += check_world(
+                stage.remote.calls, secrets=stage.secrets, logs=[stage.folder / "processes.log"], queues=["interactive"]
+            )
             wrong += matrix.unmet(told)
             doubles = len(stage.remote.doubles())
     cells = sum(one.cells for one in told)

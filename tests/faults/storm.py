@@ -246,7 +246,9 @@ class Storm:
         writes = [c for c in calls if c["applied"]]
         told.applied, told.dropped = len(writes), sum(c["mode"] == "apply_then_drop" for c in writes)
         told.doubled = len(self.stage.remote.doubles())
-        told.wrong = check_world(calls, secrets=self.stage.secrets, logs=[self.stage.folder / "processes.log"])
+        told.wrong = check_world(
+            calls, secrets=self.stage.secrets, logs=[self.stage.folder / "processes.log"], queues=["interactive"]
+        )
         return told
 
 

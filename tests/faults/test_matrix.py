@@ -35,7 +35,10 @@ def seeds(stage: Stage) -> dict[str, list[int]]:
 def test_dies_there_and_is_done_once(stage: Stage, seeds: dict[str, list[int]], batch: matrix.Batch) -> None:
     told = matrix.run(stage, batch, seeds)
     assert told.wrong == [], stage.tail()
-    assert check_world(stage.remote.calls, secrets=stage.secrets, logs=[stage.folder / "processes.log"]) == []
+    assert (
+        check_world(stage.remote.calls, secrets=stage.secrets, logs=[stage.folder / "processes.log"], queues=["interactive"])
+        == []
+    )
     dead = [case.name for case, times in told.passed.items() if times]
     assert len(dead) >= (3 if batch.point not in matrix.INSIDE else len(cases())), (dead, stage.tail())
 

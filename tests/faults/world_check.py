@@ -25,6 +25,7 @@ from core.kit.db import STAFF
 from core.models import metadata
 from core.runtime.audit import service as audit
 from core.runtime.policies import settings
+from core.runtime.runs.models import Queue
 from tests.faults.ledger_view import Line, applied, at, lines, sent_as_bound
 
 GRACE = timedelta(seconds=1)
@@ -39,14 +40,18 @@ class World:
     secrets: Mapping[str, str] = field(default_factory=dict)
     canaries: Mapping[UUID, str] = field(default_factory=dict)
     logs: Sequence[Path] = ()
+    queues: Sequence[str] = tuple(q.value for q in Queue)
 
 
 def check_world(
     calls: Sequence[Mapping[str, Any]], *, secrets: Mapping[str, str] | None = None, canaries: Mapping[UUID, str] | None = None,
-    logs: Sequence[Path] = (), only: str | None = None,
+    logs: Sequence[Path] = (), only: str | None = None, queues: Sequence[str] = World.queues,
 ) -> list[str]:  # fmt: skip
-    """Everything that is wrong, "I2: …" each; empty is good. Call it when all has settled. `only`: one invariant."""
-    world = World(calls, secrets or {}, canaries or {}, logs)
+    """Everything that is wrong, "I2: …" each; empty is good. Call it when all has settled. `only`: one invariant.
+
+    `queues`: those that have a worker.
+    """
+    world = World(calls, secrets or {}, canaries or {}, logs, queues)
     return [f"{name}: {what}" for name, check in CHECKS.items() if only in (None, name) for what in check(world)]
 
 
@@ -95,14 +100,16 @@ _LOST = {
         SELECT a.id FROM actions a WHERE a.state = 'unknown' AND EXISTS (SELECT 1 FROM users WHERE role = 'admin')
         AND NOT EXISTS (SELECT 1 FROM events e WHERE e.type = 'action.unknown' AND e.subject_id = a.id)""",
     "run {0} ({1}) has been due for more than a minute": """
-        SELECT id, kind FROM runs WHERE state IN ('queued', 'waiting') AND run_after < now() - interval '1 minute'""",
+        SELECT id, kind FROM runs WHERE state IN ('queued', 'waiting') AND run_after < now() - interval '1 minute'
+            AND queue = ANY(:queues)""",
     "run {0} ({1}) runs, and its lease is over": """
         SELECT id, kind FROM runs WHERE state = 'running' AND lease_until < now() - interval '30 seconds'""",
 }  # fmt: skip
 
 
 def _nothing_lost(world: World) -> list[str]:
-    wrong = [said.format(*row) for said, statement in _LOST.items() for row in _rows(statement)]
+    queues = {"queues": list(world.queues)}
+    wrong = [said.format(*row) for said, ask in _LOST.items() for row in _rows(ask, **(queues if ":queues" in ask else {}))]
     seen = {(c["endpoint"], c["key"]) for c in applied(world.calls)}
     for line in _lines():
         inside = line.action.account in ("inside", "none")
@@ -322,12 +329,16 @@ def _audit_complete(_world: World) -> list[str]:
 # ---- I8
 
 
-def _back_to_health(_world: World) -> list[str]:
+_OLDEST = """
+    SELECT extract(epoch FROM clock_timestamp() - min(run_after)) FROM runs
+    WHERE state IN ('queued', 'waiting') AND queue = ANY(:queues)
+"""
+
+
+def _back_to_health(world: World) -> list[str]:
     wrong = [
         f"the oldest run that could be worked off has waited for {age:.0f} s"
-        for (age,) in _rows(
-            "SELECT extract(epoch FROM clock_timestamp() - min(run_after)) FROM runs WHERE state IN ('queued', 'waiting')"
-        )
+        for (age,) in _rows(_OLDEST, queues=list(world.queues))
         if age is not None and age > 60
     ]
     if not redis.client().ping():
