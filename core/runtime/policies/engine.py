@@ -7,21 +7,27 @@ denied, even when none has anything against it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import insert
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from core.kit import clock, log
 from core.runtime.actions.models import Action
 from core.runtime.policies import look, registry, rules, settings
-from core.runtime.policies.models import PolicyVerdict, Stage, Verdict
+from core.runtime.policies.models import Stage, Verdict
 from core.runtime.policies.registry import Inputs, Policy, Said, Values, deny
 from core.runtime.policies.situation import Situation
 from core.runtime.policies.windows import apart
+from core.runtime.runs.outcome import to_json
 
 __all__ = ["Judgement", "combine", "judge", "rules"]
 logger = log.get(__name__)
+_STORE = text("""
+    INSERT INTO policy_verdicts (org_id, action_id, policy, stage, verdict, reason, inputs, values, until, demo)
+    SELECT CAST(:org AS uuid), :action, r.policy, :stage, r.verdict, r.reason, r.inputs, r.values, r.until, :demo
+    FROM jsonb_to_recordset(CAST(:rows AS jsonb))
+        AS r (policy text, verdict text, reason text, inputs jsonb, values jsonb, until timestamptz)
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +79,17 @@ def _ask(policy: Policy, situation: Situation, values: Values) -> tuple[Inputs, 
 def _store(
     session: Session, action: Action, stage: Stage, spoken: Sequence[tuple[Policy, Inputs, Said]], numbers: Mapping[str, Values]
 ) -> None:
-    rows: list[dict[str, Any]] = [
+    rows = [
         {
-            "org_id": action.org_id, "action_id": action.id, "policy": p.key, "stage": stage.value, "verdict": said.verdict.value,
-            "reason": said.reason, "inputs": {k: v for k, v in inputs.items() if k not in p.unstored},
-            "values": dict(numbers[p.key]), "until": said.until, "demo": bool(action.demo),
+            "policy": p.key, "verdict": said.verdict.value, "reason": said.reason,
+            "inputs": {k: v for k, v in inputs.items() if k not in p.unstored}, "values": dict(numbers[p.key]),
+            "until": said.until.isoformat() if said.until else None,
         }
         for p, inputs, said in spoken
     ]  # fmt: skip
     if rows:
-        session.execute(insert(PolicyVerdict), rows)
+        params = {"org": action.org_id, "action": action.id, "stage": stage.value, "demo": bool(action.demo)}
+        session.execute(_STORE, params | {"rows": to_json(rows)})
 
 
 def combine(spoken: Sequence[tuple[Policy, Said]], situation: Situation) -> Judgement:

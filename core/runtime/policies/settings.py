@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -49,17 +49,19 @@ def values(session: Session, org_id: UUID, policy: str) -> dict[str, Any]:
 
 def everything(session: Session, org_id: UUID, only: str | None = None) -> dict[str, dict[str, Any]]:
     """The numbers that hold of every policy, in one query."""
-    rows = select(PolicySetting.org_id, PolicySetting.policy, PolicySetting.values).where(
-        or_(PolicySetting.org_id == AGENCY_ID, PolicySetting.org_id == org_id)
-    )
-    if only is not None:
-        rows = rows.where(PolicySetting.policy == only)
-    found = sorted(session.execute(rows).all(), key=lambda r: r.org_id != AGENCY_ID)
+    rows = session.execute(_HOLDING, {"agency": AGENCY_ID, "org": org_id, "only": only}).all()
+    found = sorted(rows, key=lambda r: r.org_id != AGENCY_ID)
     made = {p.key: p.defaults for p in registry.policies()}
     for row in found:
         if row.policy in made:
-            made[row.policy] |= {k: v for k, v in row.values.items() if k in made[row.policy]}
+            made[row.policy] |= {k: v for k, v in row.numbers.items() if k in made[row.policy]}
     return made
+
+
+_HOLDING = text("""
+    SELECT org_id, policy, values AS numbers FROM policy_settings
+    WHERE org_id IN (CAST(:agency AS uuid), CAST(:org AS uuid)) AND (CAST(:only AS text) IS NULL OR policy = :only)
+""")
 
 
 def setting(session: Session, policy: str, org_id: UUID = AGENCY_ID) -> Setting:
