@@ -35,6 +35,7 @@ def the_matrix() -> int:
             for batch in batches:
                 told.append(matrix.run(stage, batch, seeds, limit_s=240))
                 print(f"  {batch}: {_short(told[-1])}", flush=True)
+            stage.drain()
             wrong = [w for one in told for w in one.wrong]
             wrong += check_world(
                 stage.remote.calls, secrets=stage.secrets, logs=[stage.folder / "processes.log"], queues=["interactive"]
@@ -78,7 +79,7 @@ def the_storm() -> int:
     )
     table("Kills", ["What", "Times"], sorted(told.kills.items()))
     table("Effects", ["Kind", "State", "How many"], [[*k, n] for k, n in sorted(told.states.items())])
-    for line in told.wrong:
+    for line in (*told.wrong, *told.failed):
         print("WRONG", line)
     against = f"{sum(told.states.values())} effects, {told.killed} kills"
     print(

@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import Engine, create_engine, event, text
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError, PendingRollbackError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from core.config import get_settings
@@ -137,6 +137,11 @@ def transaction(scope: Scope) -> Iterator[Session]:
                 "The database does not answer.", "Check `ops status`; a change that was being saved was not made."
             ) from error
         raise
+    except PendingRollbackError as error:  # somebody swallowed the loss of the connection, and went on
+        session.rollback()
+        raise Unavailable(
+            "The database does not answer.", "Check `ops status`; a change that was being saved was not made."
+        ) from error
     except BaseException:
         session.rollback()
         raise

@@ -39,6 +39,10 @@ _LEFT = text("""
     SELECT count(*) FROM runs
     WHERE kind = 'action.execute' AND (state = 'running' OR state IN ('queued', 'waiting') AND run_after < now())
 """)
+_DUE = text("""
+    SELECT count(*) FROM runs
+    WHERE queue = 'interactive' AND (state = 'running' OR state IN ('queued', 'waiting') AND run_after < now())
+""")
 
 
 def sql(statement: Any, **values: Any) -> Any:
@@ -190,6 +194,12 @@ class Stage:
 
         self.until(settled, limit_s)
         return dict(sql(_STATES, ids=list(ids)))
+
+    def drain(self, limit_s: float = 60) -> None:
+        """Let a worker do what is left of its queue, e.g. what tells people of an `unknown`."""
+        worker = self.worker(9)
+        self.until(lambda: sql(_DUE)[0][0] == 0, limit_s)
+        self.kill(worker)
 
     @staticmethod
     def until(condition: Callable[[], Any], seconds: float) -> Any:

@@ -28,7 +28,14 @@ from tests.gates import set_numbers
 
 WORKERS, CLOCK, VALKEY, POSTGRES = "worker", "clock", "Valkey, emptied", "PostgreSQL"
 _STATES = "SELECT kind, state, count(*) FROM actions WHERE key LIKE 'storm:%' OR undo_of IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"
-_LEFT = """SELECT count(*) FROM actions WHERE state NOT IN ('done', 'undone', 'failed', 'denied', 'dismissed', 'unknown')"""
+_LEFT = """
+    SELECT (SELECT count(*) FROM actions WHERE state NOT IN ('done', 'undone', 'failed', 'denied', 'dismissed', 'unknown'))
+    + (SELECT count(*) FROM runs
+       WHERE queue = 'interactive' AND state IN ('queued', 'waiting', 'running') AND run_after < now())"""
+_FAILED = """
+    SELECT a.id, a.kind, a.account, a.state, a.error->>'message', r.state, r.attempts, r.rescues, r.crashes, r.error->>'message'
+    FROM actions a LEFT JOIN runs r ON r.id = a.execute_run_id
+    WHERE a.state IN ('failed', 'denied', 'dismissed') AND a.key LIKE 'storm:%'"""
 _BUSY = "SELECT DISTINCT h.pid FROM runs r JOIN heartbeats h ON h.process = r.worker WHERE r.state = 'running'"
 _DONE = """SELECT a.id FROM actions a WHERE a.kind = ANY(:kinds) AND a.state = 'done' AND a.mode = 'live'
     AND NOT EXISTS (SELECT 1 FROM actions u WHERE u.undo_of = a.id) ORDER BY random() LIMIT 1"""
@@ -47,6 +54,7 @@ class Told:
     sent_again: int = 0
     doubled: int = 0
     wrong: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
     took_s: float = 0.0
 
     @property
@@ -243,6 +251,7 @@ class Storm:
         told, calls = self.told, self.stage.remote.calls
         told.states = {(kind, state): n for kind, state, n in sql(_STATES)}
         told.sent_again = sql(_REPEATS)[0][0]
+        told.failed = [" · ".join(map(str, row)) for row in sql(_FAILED)]
         writes = [c for c in calls if c["applied"]]
         told.applied, told.dropped = len(writes), sum(c["mode"] == "apply_then_drop" for c in writes)
         told.doubled = len(self.stage.remote.doubles())

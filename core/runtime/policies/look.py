@@ -282,7 +282,9 @@ def _guarded(session: Session, action: Action, around: _Around, sending: bool) -
     try:
         with session.begin_nested():
             return _stops(session, action) if sending else (None, (), True), _suppressed(session, people)
-    except Exception as error:  # noqa: BLE001 - fails closed below
+    except Exception as error:
+        if getattr(error, "connection_invalidated", False):
+            raise  # the database is away: nothing is decided, it is tried again
         logger.error("look_failed", action_id=action.id, error=type(error).__name__)
     stops: _Stops = (None, (), False) if sending else (None, (), True)
     suppressed: _Suppressed = ({}, False)

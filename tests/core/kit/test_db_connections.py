@@ -54,3 +54,19 @@ def test_one_that_dies_within_a_transaction_costs_one_sentence(db):
     with pytest.raises(Unavailable, match="The database does not answer"):
         cut_in_the_middle()
     assert _pid()
+
+
+def test_one_that_dies_unnoticed_within_a_transaction_costs_the_same_sentence(db):
+    """Somebody swallowed the loss, and what comes next meets a transaction that can't go on."""
+    import contextlib
+
+    def cut_in_the_middle():
+        with database.transaction(STAFF) as session:
+            _cut(session.execute(text("SELECT pg_backend_pid()")).scalar_one())
+            with contextlib.suppress(Exception):
+                session.execute(text("SELECT 1"))
+            session.execute(text("SELECT 2"))
+
+    with pytest.raises(Unavailable, match="The database does not answer"):
+        cut_in_the_middle()
+    assert _pid()
