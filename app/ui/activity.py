@@ -27,8 +27,9 @@ FAMILIES: dict[str, tuple[str, tuple[str, ...]]] = {
     "clients": ("Clients", ("client.", "report.", "automation.")),
     "drafts": ("Drafts and messages", ("draft.", "drafts.", "content_draft", "message.")),
     "contacts": ("Contacts", ("contact.", "mail.")),
+    "actions": ("Actions", ("action.", "task.")),
     "safety": ("Alerts and stops", ("alert.", "switch.", "policy.")),
-    "system": ("System", ("watchdog.", "user.", "key.")),
+    "system": ("System", ("watchdog.", "user.", "key.", "keys.", "connection.")),
 }
 """Chip → its word and the event types it stands for; a type that ends in "." is a family."""
 

@@ -279,4 +279,5 @@ def _judge(world: World, action_id: int) -> None:
     """What the policies say of it now is what its page shows under "why"."""
     from core.runtime.policies import engine
 
-    engine.judge(world.session, world.session.get_one(Action, action_id), Stage.PROPOSE)
+    said = engine.judge(world.session, world.session.get_one(Action, action_id), Stage.PROPOSE).said
+    world.made["policy_verdicts"] = world.made.get("policy_verdicts", 0) + len(said)

@@ -25,15 +25,17 @@ def said(judgement: engine.Judgement, key: str) -> str | None:
     return next((s.verdict.value for k, s in judgement.said if k == key), None)
 
 
-def test_a_mail_outside_is_denied_until_somebody_opens_the_mode() -> None:
+def test_a_mail_outside_waits_until_somebody_opens_the_mode() -> None:
     with database.transaction(STAFF) as session:
         make_cast(session)
         action = making.action(session)
-        judgement = engine.judge(session, action, Stage.PROPOSE)
-        assert judgement.verdict == Verdict.DENY
+        set_numbers(session, "contact_ceiling", quiet=False)
+        set_numbers(session, "approval_kinds", outside=False)
+        judgement = engine.judge(session, action, Stage.SEND)
+        assert judgement.verdict == Verdict.DEFER
         assert "an admin can change the send mode" in judgement.reason
         set_numbers(session, "send_mode", mode="live")
-        set_numbers(session, "contact_ceiling", quiet=False)
+        set_numbers(session, "approval_kinds", outside=True)
         judgement = engine.judge(session, action, Stage.PROPOSE)
         assert (judgement.verdict, judgement.approvals) == (Verdict.APPROVAL, 1)
 
