@@ -107,7 +107,7 @@ def test_the_bar_moves_nothing_at_load(visit: Visit, phone: bool) -> None:
         service.pull(session, "everything", WHY, service.COMMAND_LINE)
     page = visit("/runs", phone=phone)
     expect(bar(page)).to_contain_text("The server's command line")
-    page.wait_for_function("document.documentElement.dataset.ready")
+    page.locator("html[data-ready]").wait_for(state="attached")
     assert page.evaluate("window.__shift") <= 0.05
 
 

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-# the newest run and event, every run that is under way with how far it is, and the last edit of a schedule
+# the newest run and event, every run that is under way with how far it is, the last edit of a schedule,
+# and the newest line in anybody's bell, which need not come with an event
 _MARK = text("""
     SELECT md5(concat_ws('|',
             (SELECT max(id) FROM runs),
             (SELECT max(id) FROM events),
             active.digest,
-            (SELECT max(updated_at) FROM schedules))),
+            (SELECT max(updated_at) FROM schedules),
+            (SELECT max(id) FROM notifications))),
         active.n
     FROM (
         SELECT count(*) AS n,
@@ -25,7 +27,7 @@ _MARK = text("""
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`version` differs from the last one when runs, events or schedules changed; `active` counts runs under way."""
+    """`version` differs when runs, events or schedules changed or somebody was told; `active` counts runs under way."""
 
     version: str
     active: int
