@@ -31,7 +31,7 @@ test: $(STAMP) ## all tests (about 8 minutes on two cores)
 	@$(BIN)/pytest -q -n auto --dist loadgroup
 
 check: $(STAMP) lint types contracts ## quick, under a minute: lint, types, contracts, fast tests
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow and not browser and not faults"
+	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow and not browser and not faults and not soak"
 
 lint: $(STAMP) ## ruff: rules and format; file sizes
 	@$(BIN)/ruff check .
@@ -53,6 +53,7 @@ bench: $(STAMP) ## all benchmarks, one after the other (about 40 minutes)
 soak: $(STAMP) ## the long storm: a thousand kills, fifteen thousand effects (an hour or more); every cell of the crash-point matrix
 	@SOAK_EFFECTS=$${SOAK_EFFECTS:-15000} SOAK_KILLS=$${SOAK_KILLS:-1060} SOAK_WIPES=$${SOAK_WIPES:-10} SOAK_POSTGRES=$${SOAK_POSTGRES:-50} \
 		$(BIN)/python -m benchmarks.effects
+	@$(BIN)/pytest -q -n0 -m soak
 
 lock: ## write requirements.lock anew from pyproject.toml (needs uv)
 	@uv pip compile --universal --quiet --no-header --no-annotate --upgrade pyproject.toml --extra dev -o requirements.lock

@@ -31,7 +31,7 @@ def house(db: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
             get_settings.cache_clear()
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.faults
 def test_no_effect_starts_a_second_after_a_flip(house: flips.House) -> None:
     seen, done, (most, _took_s, went) = flips.run(house, FLIPS, HELD, seed=7)
