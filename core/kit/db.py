@@ -68,7 +68,18 @@ def _engine_for(url: str, pid: int) -> Engine:
             connection.commit()
 
     _ping_after_a_pause(made)
+    _know_the_dead(made)
     return made
+
+
+def _know_the_dead(made: Engine) -> None:
+    """A backend that was told to end says so before its connection is seen to be closed: it counts as lost from then on."""
+    from psycopg import errors
+
+    @event.listens_for(made, "handle_error")
+    def shut_down(context: Any) -> None:
+        if isinstance(context.original_exception, errors.AdminShutdown | errors.CrashShutdown):
+            context.is_disconnect = True
 
 
 def _ping_after_a_pause(made: Engine) -> None:
