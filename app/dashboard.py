@@ -15,5 +15,5 @@ st.session_state["_here"] = f"/{chosen.url_path}"
 chrome.menu_head()
 chrome.menu_foot(user)
 chrome.mount(user)
-page.toasts()
+page.toasts("page")
 chosen.run()

@@ -119,7 +119,7 @@ def missing(error: OpsError) -> None:
 def body(run_id: int) -> None:
     """The whole run; rerun when the ledger changed."""
     me()
-    page.toasts()
+    page.toasts("run_body")
     if st.session_state.pop("_whole", False):
         st.rerun()
     try:

@@ -44,7 +44,7 @@ def _drawer(action_id: int) -> None:
 def draw(action_id: int, *, where: str, crumbs: str = "") -> None:
     """Everything about it, and the bar. Call it inside a fragment or dialog: its pulse keeps that fresh."""
     person = me()
-    page.toasts()
+    page.toasts(f"item_{where}")
     try:
         with db.transaction(STAFF) as session:
             found = queries.get(session, action_id)

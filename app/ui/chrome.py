@@ -64,7 +64,7 @@ def _frame(role: str) -> None:
     result = assets.renderer("chrome")(
         key="ops_chrome", data=data, on_go_change=lambda: None, on_find_change=_search, on_moved_change=lambda: None
     )  # fmt: skip
-    page.toasts()
+    page.toasts("frame")
     stop.draw(person)
     if result.go:
         nav.go(result.go["href"])

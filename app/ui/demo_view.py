@@ -41,7 +41,7 @@ def _dialog(action: str) -> None:
                 done = page.attempt(lambda: _do(action))
             if done:
                 st.rerun()
-            page.toasts()
+            page.toasts("demo")
         if st.button("Keep it as it is", key="demo_keep"):
             st.rerun()
 

@@ -64,7 +64,7 @@ def watch(key: str, body: Callable[[], None]) -> None:
     @st.fragment(key=f"live_{key}")
     def part() -> None:
         me()
-        page.toasts()
+        page.toasts(f"live_{key}")
         body()
 
     part()

@@ -7,6 +7,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import streamlit as st
 
+from app.ui import page as page_ui
+
 PAGES_DIR = Path(__file__).resolve().parents[2] / "pages"
 ADMIN, ENGINEERING, DELIVERY, SALES, MARKETING = "admin", "engineering", "delivery", "sales", "marketing"
 EVERYONE = frozenset({ADMIN, ENGINEERING, DELIVERY, SALES, MARKETING})
@@ -89,7 +91,8 @@ def go(href: str) -> None:
     pages = st.session_state.get("_pages", {})
     page = pages.get(parts.path.strip("/") or "today")
     if page is None:
-        st.toast("That page is not part of your menu.")
+        st.session_state.setdefault("_toasts", []).append(("That page is not part of your menu.", "error"))
+        page_ui.toasts("nav")
         return
     # a key given twice keeps both values
     params: dict[str, Any] = {}

@@ -108,7 +108,7 @@ def attempt(work: Callable[[], str | None], *, here: bool = False) -> bool:
     if said:
         st.session_state.setdefault("_toasts", []).append((said, icon))
     if here:
-        toasts()
+        toasts("here")
     return done
 
 
@@ -116,7 +116,7 @@ def dialog(name: str) -> None:
     """Call first in a dialog's body: says what its buttons' callbacks had to say, and closes it after `closed(name)`."""
     if st.session_state.pop(f"_closed_{name}", False):
         st.rerun()
-    toasts()
+    toasts(name)
 
 
 def closed(name: str) -> None:
@@ -124,7 +124,12 @@ def closed(name: str) -> None:
     st.session_state[f"_closed_{name}"] = True
 
 
-def toasts() -> None:
-    """Show what callbacks had to say. Called by the frame and by every live part."""
+def toasts(where: str) -> None:
+    """Show what callbacks had to say. Called by the frame and by every live part, each under its own name.
+
+    They stand in a container of that part: `st.toast` counts its places together with the dialogs', so that one from a part
+    drawn before an open dialog would take the dialog's place.
+    """
+    place = st.container(key=f"toasts_{where}")
     for said, icon in st.session_state.pop("_toasts", ()):
-        st.toast(said, icon=f":material/{icon}:", duration="long" if icon == "error" else "short")
+        place.toast(said, icon=f":material/{icon}:", duration="long" if icon == "error" else "short")

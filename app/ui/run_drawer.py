@@ -33,7 +33,7 @@ def _drawer(run_id: int) -> None:
 
 def _draw(run_id: int) -> None:
     me()
-    page.toasts()
+    page.toasts("drawer")
     try:
         seen = run_view.read(run_id, whole=False)
     except NotFound as error:

@@ -5,7 +5,7 @@ sees every organisation) and `app.org_id` (sees one). Neither set sees nothing.
 """
 
 import os
-import time
+import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -19,8 +19,6 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from core.config import get_settings
 from core.errors import OpsError, Unavailable
 from core.kit.roles import APP_ROLE as APP_ROLE
-
-PING_AFTER_S: Final = 0.5
 
 
 class Staff:
@@ -67,7 +65,7 @@ def _engine_for(url: str, pid: int) -> Engine:
                 cursor.execute(f"SET ROLE {APP_ROLE}")
             connection.commit()
 
-    _ping_after_a_pause(made)
+    _drop_the_closed(made)
     _know_the_dead(made)
     return made
 
@@ -82,21 +80,19 @@ def _know_the_dead(made: Engine) -> None:
             context.is_disconnect = True
 
 
-def _ping_after_a_pause(made: Engine) -> None:
-    """Ask a pooled connection whether it lives, but only after a pause: each transaction would pay a round trip for it."""
+def _drop_the_closed(made: Engine) -> None:
+    """Look at a pooled connection's socket before it is used: only a server that has ended speaks unasked.
 
-    @event.listens_for(made, "checkin")
-    def note(_connection: Any, record: Any) -> None:
-        record.info["used_at"] = time.monotonic()
+    That costs no round trip, as a ping would. What ends between this look and the first statement is caught there.
+    """
 
     @event.listens_for(made, "checkout")
-    def ping(connection: Any, record: Any, _proxy: Any) -> None:
-        if time.monotonic() - record.info.get("used_at", time.monotonic()) < PING_AFTER_S:
-            return
-        try:
-            made.dialect.do_ping(connection)
-        except made.dialect.loaded_dbapi.Error as error:
-            raise DisconnectionError from error  # the pool drops it and makes another
+    def look(connection: Any, _record: Any, _proxy: Any) -> None:
+        poll = select.poll()
+        if not connection.closed:
+            poll.register(connection.fileno(), select.POLLIN)
+        if connection.closed or poll.poll(0):
+            raise DisconnectionError  # the pool drops it and makes another
 
 
 def engine() -> Engine:

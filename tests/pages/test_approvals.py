@@ -179,3 +179,15 @@ def test_pages_follow_each_other(open_page):
     assert label == "More"
     at = open_page("approvals", after=address.split("after=")[1])
     assert len(rows(at)) == 5
+
+
+def test_what_a_click_had_to_say_never_takes_the_place_of_an_open_drawer(open_page):
+    """Streamlit counts the places of dialogs and of plain toasts together; the browser lost the drawer to a toast."""
+    with database.transaction(STAFF) as session:
+        action = acts.post(session)
+    at = open_page("approvals", action=str(action.id))
+    at.session_state["_toasts"] = [("Saved.", "check")]
+    at.run()
+    assert [t.value for t in at.toast] == ["Saved."]
+    beside_dialogs = at._tree.children[2].children.values()
+    assert [type(c).__name__ for c in beside_dialogs if getattr(c, "type", "") == "toast"] == []

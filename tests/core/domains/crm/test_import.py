@@ -71,10 +71,14 @@ def test_a_second_import_of_the_same_file_changes_nothing(db):
     before = (
         rows("SELECT * FROM deals ORDER BY id"),
         rows("SELECT * FROM stage_changes ORDER BY id"),
-        rows("SELECT * FROM stages"),
+        rows("SELECT * FROM stages ORDER BY id"),
     )
     assert counts(import_text(SMALL)) == (0, 0, 5, 0)
-    after = rows("SELECT * FROM deals ORDER BY id"), rows("SELECT * FROM stage_changes ORDER BY id"), rows("SELECT * FROM stages")
+    after = (
+        rows("SELECT * FROM deals ORDER BY id"),
+        rows("SELECT * FROM stage_changes ORDER BY id"),
+        rows("SELECT * FROM stages ORDER BY id"),
+    )
     assert after == before
 
 

@@ -103,12 +103,11 @@ def test_the_latest_reports_are_real_and_every_number_opens_its_rows(db):
     with database.transaction(STAFF) as session:
         for spec in specs.specs():
             run = session.execute(
-                text("SELECT id, state, output ->> 'text' AS said FROM runs WHERE name = :n AND due_at IS NOT NULL "
-                     "ORDER BY due_at DESC LIMIT 1"), {"n": spec.name},
+                text("SELECT id, state, output ->> 'text' AS said FROM runs WHERE name = :n "
+                     "ORDER BY created_at DESC LIMIT 1"), {"n": spec.name},
             ).one()  # fmt: skip
             assert run.state == "succeeded", spec.name
             found = store.load_facts(session, run.id)
-            assert {k.rsplit(".", 1)[0] for k in found if k.count(".") == 2} >= set(), spec.name
             cited = prose.cited_keys(run.said)
             assert cited, spec.name
             assert set(cited) <= set(found)
