@@ -30,6 +30,20 @@ for _name in (
 ):
     os.environ.pop(_name, None)
 
+SLOW_PLACES = tuple(
+    f"tests/{place}/"
+    for place in (
+        "app/auth",
+        "app/commands",
+        "app/gateway",
+        "core/domains/demo",
+        "core/integrations",
+        "faults",
+        "migrations",
+        "pages",
+    )
+)
+SLOW_FIXTURES = frozenset({"agency", "endpoint", "fake_anthropic", "mode", "own_database", "world"})
 _servers: list[object] = []
 
 
@@ -59,6 +73,14 @@ def pytest_configure(config: pytest.Config) -> None:
     command.upgrade(alembic, "head")
     with psycopg.connect(postgres.url_for("postgres", OWNER_ROLE), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {TEMPLATE} TEMPLATE {DATABASE}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever runs a page, the gateway, a process, a vendor's stand-in or a whole agency is no part of `make check`."""
+    for item in items:
+        asked = getattr(item, "fixturenames", ())
+        if item.nodeid.startswith(SLOW_PLACES) or not SLOW_FIXTURES.isdisjoint(asked):
+            item.add_marker(pytest.mark.slow)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -95,6 +117,22 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> None:
     crypto.create_keys()  # as `ops up` does
 
 
+_kept: dict[str, psycopg.Connection] = {}
+
+
+def _owner(url: str) -> psycopg.Connection:
+    """The owner's connection of this process, made anew when a test has cut it off."""
+    kept = _kept.get(url)
+    try:
+        if kept is not None:
+            kept.execute("SELECT 1")
+            return kept
+    except psycopg.OperationalError:
+        pass
+    _kept[url] = psycopg.connect(url, autocommit=True, options="-c lock_timeout=10s -c row_security=off")
+    return _kept[url]
+
+
 @pytest.fixture
 def db() -> None:
     """An empty database (only the agency's organisation) and an empty Valkey. Ask for it in every test that writes."""
@@ -110,8 +148,6 @@ def empty_stores() -> None:
     from tests.tools.emptying import empty
 
     registry.load()
-    with psycopg.connect(str(get_settings().database_admin_url), autocommit=True) as connection:
-        connection.execute("SET lock_timeout = '10s'")
-        empty(connection)
+    empty(_owner(str(get_settings().database_admin_url)))
     redis.client().flushdb()
     wake._down_until = 0.0

@@ -12,6 +12,7 @@ def ops(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "app.cli", *argv], capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow
 def test_an_import_that_keeps_nothing_leaves_with_a_code(db, tmp_path):
     file = tmp_path / "deals.csv"
     file.write_text("id,title,stage,value\n1,A,Won,12\n2,B,Won,zzz\n")

@@ -136,6 +136,7 @@ MUTATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_weakening_any_policy_turns_the_check_red(owner, mutation):
     expected = reference(owner)
@@ -255,6 +256,7 @@ def test_other_words_for_the_scope_see_nothing(two_orgs, scope):
             assert bare.scalar(select(func.count()).select_from(table)) == 0, table.name
 
 
+@pytest.mark.slow
 def test_one_org_can_write_nothing_of_another(two_orgs):
     ours, theirs = CORNERSTONE_ORG, NORTHWIND_ORG
     with database.transaction(ours) as session:

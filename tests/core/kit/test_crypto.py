@@ -141,6 +141,7 @@ def test_the_file_is_private_and_is_made_once(folder):
     assert [p.name for p in folder.glob("*.draft")] == []
 
 
+@pytest.mark.slow
 def test_of_many_who_make_it_at_once_one_does(folder):
     code = "from core.kit import crypto, keyring; crypto.create_keys(); print(keyring.keyring().current)"
     started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=dict(os.environ)) for _ in range(6)]

@@ -189,6 +189,7 @@ def test_a_second_holder_is_refused_and_children_do_not_inherit_the_lock(tmp_pat
         child.wait()
 
 
+@pytest.mark.slow
 def test_the_guardian_ends_marked_processes_of_its_folder_only_when_the_pipe_closes(tmp_path: Path) -> None:
     mine = subprocess.Popen(["sleep", "60"], env={guardian.MARK: str(tmp_path)}, start_new_session=True)
     other = subprocess.Popen(["sleep", "60"], env={guardian.MARK: str(tmp_path) + "2"}, start_new_session=True)

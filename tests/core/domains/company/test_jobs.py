@@ -72,6 +72,7 @@ def test_every_job_runs_on_an_empty_agency(db, name):
     assert events_of(run.id, specs.find(name).event_type)
 
 
+@pytest.mark.slow
 def test_the_brief_and_the_weekly_report_say_what_is_late(db):
     with database.transaction(STAFF) as session:
         cast = make_cast(session)

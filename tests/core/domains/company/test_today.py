@@ -115,6 +115,7 @@ def test_drafts_are_those_of_the_role(db, role, expected):
         assert queries.today(session, role).drafts == expected
 
 
+@pytest.mark.slow
 def test_it_takes_four_queries_and_points_to_the_brief(db):
     with database.transaction(STAFF) as session:
         make_cast(session)

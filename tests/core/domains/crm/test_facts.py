@@ -67,6 +67,7 @@ def test_facts_carry_their_rows_and_open_the_right_list(db, noon):
             assert fact.href.startswith(("/pipeline", "/deal?id=", "/activity")), fact.key
 
 
+@pytest.mark.slow
 def test_the_sections_stay_small_whatever_the_size_of_the_pipeline(db, noon):
     import_text(file_of(3000))
     sections = [collect(key) for key in KEYS]
@@ -95,6 +96,7 @@ def run_review() -> dict:
     return output | {"run_id": run_id}
 
 
+@pytest.mark.slow
 def test_the_review_does_every_item_of_its_task(db, noon):
     import_text(file_of(400))
     with database.transaction(STAFF) as session:
@@ -124,6 +126,7 @@ def test_the_review_does_every_item_of_its_task(db, noon):
     assert "10 follow-up notes are ready" in sent[1][1]
 
 
+@pytest.mark.slow
 def test_the_next_review_writes_notes_for_the_next_deals_and_none_twice(db, noon):
     import_text(file_of(120))
     first, second = run_review(), run_review()

@@ -1,5 +1,6 @@
 """Follow-up notes as mails for Tony: the address is what an import says, and everybody sees that."""
 
+import pytest
 from sqlalchemy import select
 
 from core.domains.crm import follow_ups
@@ -64,6 +65,7 @@ def test_without_an_address_or_with_a_wrong_one_the_note_is_a_draft_and_the_run_
     assert rows("SELECT count(*) FROM drafts") == [(2,)]
 
 
+@pytest.mark.slow
 def test_no_more_than_ten_a_run(db, noon):
     lines = "".join(f"{n},Deal {n},Lead in,Nora,nora{n}@northwind.example,Tony,2026-10-01\n" for n in range(30))
     import_text(HEADER + lines)
@@ -71,6 +73,7 @@ def test_no_more_than_ten_a_run(db, noon):
     assert len(mails()) == follow_ups.MAX_NOTES
 
 
+@pytest.mark.slow
 def test_a_deal_that_moved_makes_the_waiting_mail_stale(db, noon):
     import_text(HEADER + DEAL)
     run_review()

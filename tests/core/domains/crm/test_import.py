@@ -305,6 +305,7 @@ def test_two_sources_may_use_the_same_ids(db):
     assert rows("SELECT source, status FROM deals ORDER BY 1") == [("csv", "open"), ("hubspot", "won")]
 
 
+@pytest.mark.slow
 def test_progress_reaches_the_end(db):
     seen = []
     data = ("id,stage\n" + "".join(f"{n},Lead\n" for n in range(4500))).encode()
@@ -321,6 +322,7 @@ def sample_folder() -> Path | None:
     return next((p for p in places if (p / "sales_pipeline.csv").exists()), None)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sample_folder() is None, reason="the public sample of 8,800 opportunities is not on this machine")
 def test_the_public_sample_of_8800_opportunities_comes_out_exactly(db):
     folder = sample_folder()

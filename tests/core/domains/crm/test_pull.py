@@ -32,6 +32,7 @@ def run_pull(vendor, **values) -> pull.PullResult:
         return pull.pull_pipedrive(by=TONY, client=client, **values)
 
 
+@pytest.mark.slow
 def test_every_deal_arrives_with_its_names_stage_and_history(vendor):
     vendor.deals[1] = fake.deal(2, stage_id=2, status="won", won_time="2026-11-01T10:00:00Z", person_id=5, value=250)
     vendor.deals[2] = fake.deal(3, status="lost", lost_time="2026-11-02T10:00:00Z", currency="EUR")
@@ -55,6 +56,7 @@ def test_every_deal_arrives_with_its_names_stage_and_history(vendor):
     ]
 
 
+@pytest.mark.slow
 def test_pulling_again_changes_nothing_and_a_change_changes_one(vendor):
     run_pull(vendor)
     before = rows("SELECT * FROM deals ORDER BY id")
@@ -68,6 +70,7 @@ def test_pulling_again_changes_nothing_and_a_change_changes_one(vendor):
     assert rows(moves) == [("Qualified", "Proposal Made")]
 
 
+@pytest.mark.slow
 def test_a_pull_that_was_cut_off_goes_on_at_its_page(vendor):
     vendor.trouble = [None, *[500] * 5]
     with pytest.raises(Unavailable):
@@ -82,6 +85,7 @@ def test_a_pull_that_was_cut_off_goes_on_at_its_page(vendor):
     assert rows("SELECT count(*), count(finished_at) FROM deal_imports") == [(1, 1)]
 
 
+@pytest.mark.slow
 def test_a_restart_and_a_forgotten_cursor_begin_at_the_first_page(vendor):
     for restart in (True, False):
         vendor.trouble = [None, *[500] * 5]
@@ -93,6 +97,7 @@ def test_a_restart_and_a_forgotten_cursor_begin_at_the_first_page(vendor):
         assert rows("SELECT count(*) FROM deal_imports WHERE finished_at IS NULL") == [(0,)]
 
 
+@pytest.mark.slow
 def test_an_account_with_only_the_old_api_works_too(vendor):
     vendor.only_v1 = True
     result = run_pull(vendor)
@@ -100,6 +105,7 @@ def test_an_account_with_only_the_old_api_works_too(vendor):
     assert rows("SELECT DISTINCT a.name FROM deals d JOIN accounts a ON a.id = d.account_id") == [("Northwind",)]
 
 
+@pytest.mark.slow
 def test_deals_that_can_not_be_taken_are_written_down_and_the_others_kept(vendor):
     vendor.deals += [fake.deal(8, stage_id=99), fake.deal(9, value=1e300), {"id": "broken"}]
     result = run_pull(vendor)
@@ -109,6 +115,7 @@ def test_deals_that_can_not_be_taken_are_written_down_and_the_others_kept(vendor
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_it_runs_as_a_run_of_the_ledger(vendor):
     with database.transaction(STAFF) as session:
         run_id = service.enqueue(session, pull.PULL, "pipedrive-pull", by=TONY).run_id
@@ -121,6 +128,7 @@ def test_without_a_token_it_says_where_to_enter_one(db):
         pull.pull_pipedrive(by=TONY)
 
 
+@pytest.mark.slow
 def test_the_token_of_the_connection_is_used_and_its_reading_written_down(db, vendor, monkeypatch):
     from core.config import get_settings
 

@@ -191,6 +191,7 @@ def test_totals_stand_beside_the_period_before(book):
     assert (found.open_deals, found.open_minor, found.open_before, found.open_before_minor) == (2, 100, 3, 980)
 
 
+@pytest.mark.slow
 def test_the_databases_score_is_the_rules_score(book):
     chance = random.Random(7)
     for _ in range(150):

@@ -17,6 +17,7 @@ from tests.core.domains.delivery.scene import DAY, ticket
 from tests.core.domains.jobs import actions_of, events_of, run_job, text_of
 
 
+@pytest.mark.slow
 def test_the_build_queue_check_starts_stuck_analyses_and_nudges(db):
     with database.transaction(STAFF) as session:
         cast = make_cast(session)
@@ -52,6 +53,7 @@ def test_a_reviewer_is_nudged_again_the_next_day(db):
         assert checks.nudge_reviewers(session, clock.now() + rules.NUDGE_AGAIN_AFTER + timedelta(minutes=1), SYSTEM) == 1
 
 
+@pytest.mark.slow
 def test_the_health_check_schedules_a_review_once_a_week(db):
     zone = clock.zone("America/Chicago")
     now = clock.now()
@@ -69,6 +71,7 @@ def test_the_health_check_schedules_a_review_once_a_week(db):
         assert checks.schedule_reviews(session, now + 7 * DAY, zone, SYSTEM) == 0  # it is not due next week
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cut_at", ["start_analyses", "nudge_reviewers", "act", "report"])
 def test_a_run_that_is_cut_off_redoes_nothing(db, monkeypatch, cut_at):
     with database.transaction(STAFF) as session:

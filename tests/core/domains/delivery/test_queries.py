@@ -177,6 +177,7 @@ def test_deployed_value_counts_a_ticket_once(db):
         assert [(v.currency, v.tickets, v.minor, v.minor_in_period) for v in found] == [("USD", 2, 107_00, 7_00)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tickets", [1, 40])
 def test_the_number_of_queries_does_not_grow(db, tickets):
     with database.transaction(STAFF) as session:

@@ -95,6 +95,7 @@ def test_a_change_that_is_rolled_back_leaves_no_history_and_no_event(db):
         assert session.scalar(select(func.count()).select_from(TicketStatusChange)) == 1
 
 
+@pytest.mark.slow
 def test_of_two_people_who_move_at_once_the_second_is_told(db):
     with database.transaction(STAFF) as session:
         cast = make_cast(session)

@@ -121,6 +121,7 @@ def test_no_draft_names_the_client(db):
             assert "the client" in draft.body.lower()
 
 
+@pytest.mark.slow
 def test_a_second_run_repeats_nothing_and_leaves_decided_drafts_alone(db):
     with database.transaction(STAFF) as session:
         cast, _ = _completed(session)

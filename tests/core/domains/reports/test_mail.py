@@ -67,6 +67,7 @@ def test_a_report_is_proposed_as_mail_to_the_clients_contact(cast):
     assert {f["section"].partition(":")[0] for f in mail.facts} == {"reports.month"}
 
 
+@pytest.mark.slow
 def test_the_report_goes_the_way_of_its_mail(cast):
     mail = mail_of(run_job(JOB, as_of=AS_OF))
     decide(mail, Decided.APPROVE, cast.actor("Dan"))
@@ -93,6 +94,7 @@ def test_deciding_the_report_decides_its_mail(cast):
         assert (row.state, row.decided_by) == (ActionState.APPROVED, "Dan")
 
 
+@pytest.mark.slow
 def test_a_report_written_anew_takes_its_old_mail_back(cast):
     first = mail_of(run_job(JOB, as_of=AS_OF))
     again = run_job(JOB, as_of=AS_OF)

@@ -64,6 +64,7 @@ def test_the_job_writes_one_report_a_client_for_review(db):
         assert [r.client for r in queries.pending(session)] == ["Cornerstone"]
 
 
+@pytest.mark.slow
 def test_a_second_run_replaces_what_waits_and_keeps_what_was_decided(db):
     with database.transaction(STAFF) as session:
         cast = _clients(session)

@@ -141,6 +141,7 @@ def test_the_disabled_flag_itself_is_read_at_every_look(dan):
         assert service.resolve_session(session, token).id == dan
 
 
+@pytest.mark.slow
 def test_guesses_from_one_source_wait_and_the_owner_elsewhere_does_not(dan):
     for _ in range(rules.LIMITS.pair):
         assert not guess().throttled
@@ -151,12 +152,14 @@ def test_guesses_from_one_source_wait_and_the_owner_elsewhere_does_not(dan):
     assert guess(PASSWORD, source="198.51.100.1").user.id == dan
 
 
+@pytest.mark.slow
 def test_twenty_guesses_at_once_are_counted_one_by_one(dan):
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: guess(), range(20)))
     assert sum(not a.throttled for a in answers) == rules.LIMITS.pair
 
 
+@pytest.mark.slow
 def test_strangers_from_everywhere_do_not_lock_out_a_browser_that_knows_the_address(dan):
     for n in range(rules.LIMITS.address):
         with database.transaction(STAFF) as session:
@@ -168,6 +171,7 @@ def test_strangers_from_everywhere_do_not_lock_out_a_browser_that_knows_the_addr
     assert guess(PASSWORD, source="browser:1", known_browser=True).throttled
 
 
+@pytest.mark.slow
 def test_one_source_trying_many_addresses_waits(dan):
     for n in range(rules.LIMITS.source):
         guess(email=f"person{n}@manageai.example")

@@ -194,6 +194,7 @@ def test_after_the_deadline_nobody_decides(house: House) -> None:
         house.decide(made.id)
 
 
+@pytest.mark.slow
 def test_approving_an_item_that_expires_before_it_is_sent_sends_nothing(house: House) -> None:
     made = house.propose(expires_in=timedelta(seconds=1))
     house.decide(made.id)

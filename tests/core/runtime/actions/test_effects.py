@@ -181,6 +181,7 @@ def test_an_old_run_that_is_replayed_meets_nothing(house: House) -> None:
     assert house.carry_out(made) == "done"
 
 
+@pytest.mark.slow
 def test_a_process_that_was_frozen_behind_the_gate_sends_nothing_on_its_old_word(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,6 +199,7 @@ def test_a_process_that_was_frozen_behind_the_gate_sends_nothing_on_its_old_word
     assert len(house.desk.sent) == 1
 
 
+@pytest.mark.slow
 def test_the_record_is_insisted_on_while_the_database_is_away(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     made = house.approved("test.blind")
     real, fails = effects.ledger.record_done, [1, 1]
@@ -343,6 +345,7 @@ def test_changed_while_it_may_have_been_sent_is_a_question(house: House) -> None
     assert len(house.desk.sent) == 1
 
 
+@pytest.mark.slow
 def test_expired_while_it_may_have_been_sent_is_a_question(house: House) -> None:
     made = house.approved("test.keyed", expires_in=timedelta(seconds=2))
     house.desk.send = raising(Unclear("No answer."), None)

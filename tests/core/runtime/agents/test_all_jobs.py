@@ -54,6 +54,7 @@ def _fields(fact):
     return {name: getattr(fact, name) for name in fact.__slots__}
 
 
+@pytest.mark.slow
 def test_every_job_ends_with_a_report_whose_numbers_open_their_rows(agency_data):
     for name in NAMES:
         run = lab.run(name)

@@ -74,6 +74,7 @@ def big_sections(count: int, titles: str) -> list[Section]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "titles", ["Northwind rollout of everything there is, and more", "北風物流の自動化" * 10, "🚀" * 60, "1234567890" * 12]
 )

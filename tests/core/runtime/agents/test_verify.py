@@ -236,6 +236,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.slow
 @given(
     true=st.lists(st.sampled_from([t for t in TRUE if not t.startswith("1.")]), min_size=1, max_size=5),
     n=st.integers(min_value=13, max_value=9_999_999),
@@ -263,6 +264,7 @@ def test_a_number_beside_a_citation_is_caught_unless_it_says_the_same(n, key, gl
     assert why("Here is " + glue.format(n=n, c=f"[[{key}]]") + " for you.")
 
 
+@pytest.mark.slow
 @given(
     count=st.integers(0, 10**9),
     minor=st.integers(-(10**12), 10**12),

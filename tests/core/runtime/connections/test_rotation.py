@@ -88,6 +88,7 @@ def test_an_old_key_goes_only_when_nothing_needs_it(folder):
     assert all_open(ids)
 
 
+@pytest.mark.slow
 def test_who_seals_holds_up_who_drops(folder):
     """A secret sealed with a key in a transaction that is not committed yet is not counted: dropping waits for it."""
     connect_many(1)

@@ -36,6 +36,7 @@ def test_the_longest_address_fits():
     assert rules.read_opt_out(rules.opt_out_token(AGENCY_ID, person)).person == person
 
 
+@pytest.mark.slow
 @settings(max_examples=3000, deadline=None)
 @given(st.data())
 def test_no_token_with_one_change_is_taken(data):

@@ -64,6 +64,7 @@ def test_other_mailboxes_have_other_keys(one, other):
     assert rules.person_key(one) != rules.person_key(other)
 
 
+@pytest.mark.slow
 @settings(max_examples=2000, deadline=None)
 @given(st.text(max_size=40).map(lambda s: s + "@") | st.just(""), st.text(max_size=30))
 def test_any_text_has_a_stable_key_or_is_refused(head, tail):
@@ -80,6 +81,7 @@ _local = st.text("abcdefghij0123456789._-+äöüßİıſ", min_size=1, max_size=
 _host = st.sampled_from(["example.com", "gmail.com", "müller.de", "proton.me", "shop.tony.fastmail.com", "tony.fastmail.com"])
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(_local, _host)
 def test_case_tags_and_names_make_no_difference(local, host):

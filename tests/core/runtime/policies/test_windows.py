@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +37,7 @@ def test_a_thousand_that_wait_get_different_moments_and_never_too_many(ago: list
     assert max(booked) <= NOW + HOUR * windows * 1.1, "nobody waits much longer than the windows before them take"
 
 
+@pytest.mark.slow
 def test_a_full_hour_of_fifty_spreads_a_thousand_over_twenty_hours() -> None:
     taken = [NOW] * 50
     booked: list[datetime] = []
@@ -116,6 +118,7 @@ def is_quiet(at: datetime, zone: ZoneInfo, start: time, end: time, weekends: boo
     return night or (weekends and local.weekday() >= 5)
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1)), ZONES, clocks, clocks, st.booleans())
 def test_quiet_hours_end_when_it_is_no_longer_quiet(naive: datetime, name: str, start: time, end: time, weekends: bool) -> None:

@@ -174,6 +174,7 @@ def test_a_vendors_own_figure_is_waited_for_and_dead_workers_cost_no_attempt(db,
     assert execute(run_id, "w1") == "failed"
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long_is_timed_out_and_not_failed(db, kind):
     def handler(ctx):
         ctx.step("wait", lambda s: s.execute(text("SELECT pg_sleep(30)")) and None)
@@ -187,6 +188,7 @@ def test_a_run_that_takes_too_long_is_timed_out_and_not_failed(db, kind):
     assert sql("SELECT state, note FROM run_steps") == [("failed", "The run took too long.")]
 
 
+@pytest.mark.slow
 def test_a_handler_that_swallows_the_timeout_meets_it_again(db, kind):
     def handler(ctx):
         with contextlib.suppress(Exception):

@@ -58,6 +58,7 @@ def at_once(many, call):
         return list(pool.map(one, range(many)))
 
 
+@pytest.mark.slow
 def test_eight_threads_claim_one_run_and_one_gets_it(db):
     for run_id in enqueue(10):
         won = [c for c in at_once(8, lambda i, run_id=run_id: claim(run_id, f"w{i}")) if c]
@@ -65,6 +66,7 @@ def test_eight_threads_claim_one_run_and_one_gets_it(db):
         assert get(run_id).attempts == 1
 
 
+@pytest.mark.slow
 def test_eight_lines_empty_a_queue_and_each_run_is_worked_off_once(db):
     made = enqueue(120)
 
@@ -184,6 +186,7 @@ def test_renewing_holds_on_and_tells_of_a_cancel(db):
     line.close()
 
 
+@pytest.mark.slow
 def test_renewing_does_not_wait_for_a_step_that_writes_to_the_runs_row(db):
     run_id = enqueue()[0]
     held = claim(run_id)
@@ -266,6 +269,7 @@ def test_a_run_that_was_to_be_cancelled_is_cancelled_when_its_worker_dies(db):
     assert (get(run_id).state, get(run_id).reason) == ("cancelled", "by_person")
 
 
+@pytest.mark.slow
 def test_an_end_that_meets_a_lock_is_unavailable_for_now_and_not_a_crash(db):
     run_id = enqueue()[0]
     line = Line("worker-background-1", "background")

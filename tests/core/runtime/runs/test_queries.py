@@ -90,6 +90,7 @@ def test_chips_count_each_word_and_filter_to_the_same_runs(db):
         assert len(queries.list_runs(session, RunFilter(late=True)).rows) == 4
 
 
+@pytest.mark.slow
 def test_pages_cover_every_run_once_and_a_new_run_does_not_shift_them(db):
     with database.transaction(STAFF) as session:
         made = [_run(session) for _ in range(25)]
@@ -213,6 +214,7 @@ def _fill(session, schedule, many):
     )
 
 
+@pytest.mark.slow
 def test_lists_and_strips_read_an_index_and_not_all_runs(db):
     with database.transaction(STAFF) as session:
         schedule = _schedule(session)

@@ -86,6 +86,7 @@ def test_two_queries_whatever_the_number(jobs: int) -> None:
     assert len(said) == 2
 
 
+@pytest.mark.slow
 def test_a_jobs_page() -> None:
     with time_machine.travel(NOON, tick=False), database.transaction(STAFF) as session:
         make(session, "brief", "0 7 * * 1-5", time_zone="America/Chicago")

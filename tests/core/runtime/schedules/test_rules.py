@@ -82,6 +82,7 @@ class TestDaylightSaving:
 
 
 class TestAgainstTheOracle:
+    @pytest.mark.slow
     @pytest.mark.parametrize("zone", ZONES)
     def test_a_whole_year(self, zone: str) -> None:
         start, end = datetime(2027, 1, 1, tzinfo=UTC), datetime(2028, 1, 1, tzinfo=UTC)
@@ -89,6 +90,7 @@ class TestAgainstTheOracle:
             expected = oracle(zone).between(cron, start, end)
             assert rules.slots(cron, zone, start, end, 10**6) == expected, cron
 
+    @pytest.mark.slow
     @settings(max_examples=300, deadline=None)
     @given(
         cron=st.sampled_from(CRONS),

@@ -71,6 +71,7 @@ def test_the_same_name_in_two_organisations_does_not_collide() -> None:
     assert turn(NOON + timedelta(minutes=5)) == 2
 
 
+@pytest.mark.slow
 def test_two_clocks_in_two_threads_make_each_slot_once() -> None:
     with database.transaction(STAFF) as session:
         for number in range(6):
@@ -159,6 +160,7 @@ def test_overlap_skip_is_written_down_as_coalesced_and_queue_queues() -> None:
     assert slots_of("skips")[third] == "run"
 
 
+@pytest.mark.slow
 def test_two_days_down_with_a_slot_every_minute() -> None:
     with database.transaction(STAFF) as session:
         make(session, "latest", "* * * * *", cursor=NOON - timedelta(days=2))
