@@ -129,7 +129,7 @@ def _owner(url: str) -> psycopg.Connection:
             return kept
     except psycopg.OperationalError:
         pass
-    _kept[url] = psycopg.connect(url, autocommit=True, options="-c lock_timeout=10s -c row_security=off")
+    _kept[url] = psycopg.connect(url, autocommit=True, options="-c lock_timeout=10s")
     return _kept[url]
 
 

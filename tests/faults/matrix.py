@@ -84,8 +84,11 @@ def seed(stage: Stage, workers: dict[int, subprocess.Popen[bytes]], many: int) -
     return made
 
 
-def run(stage: Stage, batch: Batch, seeds: dict[str, list[int]], limit_s: float = 40) -> Told:
-    """One batch, from approved actions to their ends. `seeds` loses one of each kind."""
+def run(stage: Stage, batch: Batch, seeds: dict[str, list[int]], limit_s: float = 150) -> Told:
+    """One batch, from approved actions to their ends. `seeds` loses one of each kind.
+
+    The limit is for machines on which a worker, which dies once or twice for each case, takes seconds to start.
+    """
     told = Told(batch)
     stage.remote.reset()
     made: dict[Case, int] = {}

@@ -13,7 +13,7 @@ from tests.faults.cases import cases
 from tests.faults.stage import Stage
 from tests.faults.world_check import check_world
 
-pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.soak, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 CHOSEN = [b for b in matrix.batches() if matrix.dangerous(b)]
 ELSEWHERE = {
     "rotation.": "tests/core/runtime/connections/test_rotation.py",
