@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from core import registry
 from core.domains.users import service as users
@@ -26,6 +26,7 @@ from tests.cast import make_cast
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
+expect.set_options(timeout=20_000)
 ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
@@ -57,10 +58,10 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One group: the processes work on the test worker's own database, so no other test may run beside them."""
+    """A file is a group: its processes work on the test worker's own database, so no other test may run beside them."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            item.add_marker(pytest.mark.xdist_group(f"browser {item.path.stem}"))
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,22 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="session")
+def profiles(chromium: Browser) -> Iterator[Callable[[int], BrowserContext]]:
+    """The n-th person's browser. Kept, since a new one would load and compile all of the dashboard's JavaScript anew."""
+    made: list[BrowserContext] = []
+
+    def profile(number: int) -> BrowserContext:
+        while len(made) <= number:
+            made.append(chromium.new_context())
+            made[-1].set_default_timeout(20_000)
+        return made[number]
+
+    yield profile
+    for context in made:
+        context.close()
+
+
 @pytest.fixture
 def db(running: Running) -> None:
     """An empty database under running processes: their own statements may stand in the way for a moment, so it is tried again."""
@@ -120,25 +137,24 @@ def db(running: Running) -> None:
 
 
 @pytest.fixture
-def visit(db: None, running: Running, chromium: Browser) -> Iterator[Callable[..., Page]]:
+def visit(db: None, running: Running, profiles: Callable[[int], BrowserContext]) -> Iterator[Callable[..., Page]]:
     """`visit("/runs", who="tony", phone=True)` → a signed-in page. Any error in the browser's console fails the test."""
     with database.transaction(STAFF) as session:
         make_cast(session)
         schedules.sync_builtin(session)
-    contexts, errors = [], []
+    pages: list[Page] = []
+    errors: list[str] = []
 
     def opened(path: str, *, who: str = "dave", phone: bool = False, dark: bool = False) -> Page:
         with database.transaction(STAFF) as session:
             link = users.create_login_link(session, f"{who}@manageai.example")
             _, token = users.redeem_link(session, link)
-        context = chromium.new_context(
-            viewport={"width": 390, "height": 844} if phone else {"width": 1440, "height": 900},
-            color_scheme="dark" if dark else "light",
-        )
-        context.set_default_timeout(20_000)
-        contexts.append(context)
+        context = profiles(len(pages))
         context.add_cookies([{"name": running.cookie, "value": token, "url": running.url}])
         page = context.new_page()
+        pages.append(page)
+        page.set_viewport_size({"width": 390, "height": 844} if phone else {"width": 1440, "height": 900})
+        page.emulate_media(color_scheme="dark" if dark else "light")
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.add_init_script(
             "window.__shift=0;new PerformanceObserver(l=>l.getEntries().forEach(e=>{if(!e.hadRecentInput)__shift+=e.value}))"
@@ -149,6 +165,9 @@ def visit(db: None, running: Running, chromium: Browser) -> Iterator[Callable[..
         return page
 
     yield opened
-    for context in contexts:
-        context.close()
+    for page in pages:
+        page.evaluate("localStorage.clear()")
+        page.context.clear_cookies()
+        for tab in page.context.pages:
+            tab.close()
     assert errors == []
