@@ -79,7 +79,8 @@ _LOST = {
     "action {0} ({1}) is {2}, and nothing carries it on": """
         SELECT a.id, a.kind, a.state FROM actions a WHERE (a.state IN ('proposed', 'approved', 'executing')
             OR a.state = 'deferred' AND a.deferred_until IS NOT NULL)
-            AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = a.execute_run_id AND r.state IN ('queued', 'waiting', 'running'))""",
+            AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.id = a.execute_run_id
+                AND r.state IN ('queued', 'waiting', 'running'))""",
     "action {0} is held, and no switch holds it": """
         SELECT a.id FROM actions a WHERE a.state = 'deferred' AND a.deferred_until IS NULL
         AND NOT EXISTS (SELECT 1 FROM kill_switches k WHERE k.resumed_at IS NULL)""",
