@@ -20,6 +20,8 @@ PRUNE = "system.prune"
 AT_HOUR = 3
 BATCH = 5_000
 """Rows a transaction deletes: short enough that nobody waits for it."""
+REPLAY_DAYS = 8
+"""Vendors send an unanswered webhook again for some days; one that is forgotten sooner would be taken twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def rules() -> Iterator[Rule]:
     yield Rule("model_calls", "created_at < :before", settings.keep_runs_days)
     yield Rule("policy_verdicts", "at < :before", settings.keep_runs_days)
     yield Rule("notifications", "created_at < :before AND read_at IS NOT NULL", settings.keep_logs_days)
-    yield Rule("signed_requests", "at < :before", 2)
+    yield Rule("signed_requests", "at < :before", REPLAY_DAYS)
 
 
 def ask(session: Session, now: datetime | None = None) -> bool:

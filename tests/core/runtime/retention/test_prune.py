@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 
 from core.config import get_settings
+from core.domains.users import signed
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.retention import jobs
@@ -42,7 +43,7 @@ def test_what_is_old_goes_and_what_is_young_stays(db, monkeypatch):
     young = enqueue("agent.job", settings.keep_logs_days - 1)
     between = enqueue("agent.job", settings.keep_logs_days + 1)
     sql(
-        "INSERT INTO signed_requests (source, key, at) VALUES ('slack', 'old', now() - interval '3 days'), "
+        "INSERT INTO signed_requests (source, key, at) VALUES ('slack', 'old', now() - interval '9 days'), "
         "('slack', 'new', now())"
     )
     gone = run_it()
@@ -53,6 +54,15 @@ def test_what_is_old_goes_and_what_is_young_stays(db, monkeypatch):
     assert [r[0] for r in sql("SELECT key FROM signed_requests")] == ["new"]
     assert gone["runs"] == 5
     assert gone["signed_requests"] == 1
+
+
+def test_a_webhook_that_comes_again_within_a_week_is_known_although_nights_were_between(db):
+    with database.transaction(STAFF) as session:
+        assert signed.take(session, "resend", "msg_1")
+    sql("UPDATE signed_requests SET at = now() - interval '7 days'")
+    run_it()
+    with database.transaction(STAFF) as session:
+        assert not signed.take(session, "resend", "msg_1")
 
 
 def test_a_kind_may_be_kept_for_a_shorter_time(db):
