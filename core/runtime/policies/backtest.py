@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
+from core.config import get_settings
 from core.kit import clock
 from core.runtime.orgs.models import AGENCY_ID, Organisation
 from core.runtime.policies import numbers, registry, settings
@@ -122,7 +123,7 @@ def backtest(
     simulate = _simulation(known, values)
     found = _rows(session, known, days, None if org_id == AGENCY_ID else org_id, in_order=simulate is not None)
     decide = simulate(session) if simulate else _again(known, values)
-    tally = _Tally()
+    tally = _Tally(clock.zone(get_settings().time_zone))
     for row in found:
         tally.add(row, decide(row))
     return _answer(session, tally, simulate is not None, started)
@@ -294,9 +295,10 @@ def _zones(session: Session) -> dict[UUID, ZoneInfo]:
 
 
 class _Tally:
-    """Counts as it goes, and keeps the latest examples of each kind of difference."""
+    """Counts as it goes, and keeps the latest examples of each kind of difference. Weeks begin on Mondays in `zone`."""
 
-    def __init__(self) -> None:
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
         self.judged = self.dry_runs = 0
         self.flips: Counter[tuple[Verdict, Verdict]] = Counter()
         self.weeks: Counter[tuple[int, Verdict, Verdict]] = Counter()
@@ -310,7 +312,7 @@ class _Tally:
         self.judged += 1
         self.dry_runs += row.dry_run
         self.flips[was, now] += 1
-        self.weeks[row.at.toordinal() // 7, was, now] += 1
+        self.weeks[(row.at.astimezone(self._zone).toordinal() - 1) // 7, was, now] += 1
         if said.until is not None and said.until - row.at > self.longest:
             self.longest = said.until - row.at
         if was is not now:
@@ -359,4 +361,4 @@ def _weeks(counted: Mapping[tuple[int, Verdict, Verdict], int]) -> tuple[Week, .
     by_week: dict[int, dict[tuple[Verdict, Verdict], int]] = defaultdict(dict)
     for (week, was, now), count in counted.items():
         by_week[week][was, now] = count
-    return tuple(Week(date.fromordinal(max(1, week * 7 + 1)), *_sides(flips)) for week, flips in sorted(by_week.items()))
+    return tuple(Week(date.fromordinal(week * 7 + 1), *_sides(flips)) for week, flips in sorted(by_week.items()))

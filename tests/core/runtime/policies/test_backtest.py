@@ -2,8 +2,10 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from datetime import time as clock_time
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import text
@@ -159,3 +161,22 @@ def test_a_clients_own_numbers_are_left_alone_and_tried_alone() -> None:
     assert told("send_mode", {"mode": "internal_only"}, client).changed == 1
     assert told("approval_kinds", {"kinds": []}).changed == 0
     assert told("approval_kinds", {"kinds": []}, client).flips[0].now == Verdict.ALLOW
+
+
+def test_a_sunday_evening_belongs_to_the_week_before_where_the_agency_is() -> None:
+    sunday = (datetime.now(UTC) - timedelta(days=7)).date()
+    while sunday.weekday() != 6:
+        sunday -= timedelta(days=1)
+    monday = sunday - timedelta(days=6)
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        sent_in(session, [1.0, 2.0])
+        evening = datetime.combine(sunday, clock_time(23, 30), ZoneInfo("America/Chicago"))  # Monday in London
+        for ago, action_id in enumerate(session.scalars(text("SELECT id FROM actions ORDER BY id")).all()):
+            at = evening - timedelta(hours=12 * ago)
+            session.execute(text("UPDATE policy_verdicts SET at = :at WHERE action_id = :id"), {"at": at, "id": action_id})
+    for zone in ("UTC", "Pacific/Auckland"):
+        with database.transaction(STAFF) as session:
+            session.execute(text("SELECT set_config('TimeZone', :zone, true)"), {"zone": zone})
+            assert [w.monday for w in backtest(session, "send_mode", {"mode": "internal_only"}).weeks] == [monday]
