@@ -5,6 +5,7 @@ all of them: stopping must be easy. Only people resume: whoever might have pulle
 first asks and the second resumes. The command line counts as one of the two, whoever sits at it; an API key as none.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -111,9 +112,10 @@ def resume(session: Session, switch_id: int, by: Actor) -> Resumed:
         update(KillSwitch).where(KillSwitch.id == switch.id, _ON).values(resumed_by=by.label, resumed_at=func.clock_timestamp())
     )
     released = release_unstopped(session)
-    went = f" {released} held {'action goes' if released == 1 else 'actions go'} on, a few at a time." if released else ""
-    sentence = f"{by.label} resumed {switch.what}.{went}"
-    _tell(session, "switch.resumed", sentence, switch, by, {"released": released, "asked_by": switch.asked_by})
+    went = f"{released} held {'action goes' if released == 1 else 'actions go'} on, a few at a time." if released else ""
+    title = f"{by.label} resumed {switch.what}"
+    more = {"released": released, "asked_by": switch.asked_by}
+    sentence = _tell(session, "switch.resumed", (title, went or "Nothing was held."), switch, by, more)
     return Resumed(True, sentence, released)
 
 
@@ -194,9 +196,8 @@ def _ask(session: Session, switch: Switch, by: Actor) -> Resumed:
     session.execute(
         update(KillSwitch).where(KillSwitch.id == switch.id, _ON).values(resume_asked_by=by.label, resume_asked_by_id=by.user_id)
     )
-    sentence = f"{by.label} asks to resume everything. A second admin has to agree."
-    _tell(session, "switch.resume_asked", sentence, switch, by, {})
-    return Resumed(False, sentence)
+    told = (f"{by.label} asks to resume everything", "A second admin has to agree.")
+    return Resumed(False, _tell(session, "switch.resume_asked", told, switch, by, {}))
 
 
 def _still_on(session: Session, known: KillSwitch, reason: str, by: Actor) -> Pulled:
@@ -207,33 +208,35 @@ def _still_on(session: Session, known: KillSwitch, reason: str, by: Actor) -> Pu
         return Pulled(known.id, False, already)
     known.resume_asked_by = known.resume_asked_by_id = None
     session.flush()
-    sentence = f"{by.label} keeps {switch.what} stopped, although {switch.asked_by} asked to resume: {reason}"
-    _tell(session, "switch.pulled", sentence, switch, by, {"again": True, "reason": reason})
-    return Pulled(known.id, False, sentence)
+    told = (f"{by.label} keeps {switch.what} stopped, although {switch.asked_by} asked to resume", reason)
+    return Pulled(known.id, False, _tell(session, "switch.pulled", told, switch, by, {"again": True, "reason": reason}))
 
 
 def _tell_pulled(session: Session, switch_id: int, by: Actor) -> Pulled:
     switch = queries.find(session, switch_id)
     assert switch is not None
-    sentence = f"{by.label} stopped {switch.what}: {switch.reason}"
-    _tell(session, "switch.pulled", sentence, switch, by, {"reason": switch.reason})
-    return Pulled(switch_id, True, sentence)
+    told = (f"{by.label} stopped {switch.what}", switch.reason)
+    return Pulled(switch_id, True, _tell(session, "switch.pulled", told, switch, by, {"reason": switch.reason}))
 
 
-def _tell(session: Session, type_: str, sentence: str, switch: Switch, by: Actor, more: dict[str, object]) -> None:
+def _tell(
+    session: Session, type_: str, told: tuple[str, str], switch: Switch, by: Actor, more: Mapping[str, object]
+) -> str:  # fmt: skip
+    """Event, notice and audit entry; `told` is the notice's title and body. Returns them as one sentence."""
     from core.runtime.notifications import service as notifications  # which sends by actions, which ask this module
 
-    title, _, more_said = sentence.partition(": " if ": " in sentence else ". ")
-    body = more_said or "Nothing was held."
+    title, body = told
     payload = {"reach": switch.reach.value, "organisation": switch.org_name, "agent": switch.agent, **more}
     about = {"org_id": switch.org_id, "actor": by, "subject": ("switch", switch.id)}
+    sentence = f"{title}: {body}" if type_ == "switch.pulled" else f"{title}. {body}"
     event_id = events.publish(session, type_, sentence, payload=payload, priority=Priority.URGENT, **about)  # type: ignore[arg-type]
     try:
         with session.begin_nested():
             notifications.notify(
-                session, role=people.ADMIN, kind="switch", key=f"switch:{switch.id}:{event_id}", title=title.rstrip("."),
+                session, role=people.ADMIN, kind="switch", key=f"switch:{switch.id}:{event_id}", title=title,
                 body=body, href="/activity?kind=safety", urgent=True, org_id=switch.org_id,
             )  # fmt: skip
     except OpsError as error:  # stopping must not fail because telling does
         logger.warning("switch_untold", switch_id=switch.id, error=str(error))
     audit.write(session, type_, ("switch", switch.id), by, payload, org_id=switch.org_id)
+    return sentence

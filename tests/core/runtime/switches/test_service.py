@@ -96,6 +96,25 @@ def test_a_pull_says_who_when_and_why_and_is_told_and_sealed(cast: Cast) -> None
         assert all(n.urgent and n.title == "Dave stopped everything" for n in told)
 
 
+def test_a_name_with_a_full_stop_or_a_colon_stays_whole_in_the_notice(cast: Cast) -> None:
+    with database.transaction(STAFF) as session:
+        session.execute(text("UPDATE users SET name = 'Dr. Smith: EU' WHERE id = :id"), {"id": cast.users["Dave"]})
+    smith = Actor("Dr. Smith: EU", "user", cast.users["Dave"])
+    made = pull(Reach.EVERYTHING, smith)
+    assert resume(made.id, smith).sentence == "Dr. Smith: EU asks to resume everything. A second admin has to agree."
+    pull(Reach.EVERYTHING, deputy())
+    assert resume(pull(Reach.AGENT, smith, agent="Sales AI").id, smith).sentence == "Dr. Smith: EU resumed Sales AI. Nothing was held."
+    wanted = select(Notification.title, Notification.body).where(Notification.user_id == cast.users["Dave"])
+    with database.transaction(STAFF) as session:
+        assert session.execute(wanted.order_by(Notification.id)).all() == [
+            ("Dr. Smith: EU stopped everything", WHY),
+            ("Dr. Smith: EU asks to resume everything", "A second admin has to agree."),
+            ("Dave's deputy keeps everything stopped, although Dr. Smith: EU asked to resume", WHY),
+            ("Dr. Smith: EU stopped Sales AI", WHY),
+            ("Dr. Smith: EU resumed Sales AI", "Nothing was held."),
+        ]
+
+
 def test_who_may_pull_and_resume(cast: Cast) -> None:
     brian, dan = cast.actor("Brian"), cast.actor("Dan")
     for by in (brian, dan, cast.actor("Tony"), Actor("Somebody gone", "user", 999), Actor("Sales AI", "run", 1)):
