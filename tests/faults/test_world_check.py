@@ -16,6 +16,7 @@ from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.actions.models import Action
 from core.runtime.audit import service as audit
+from core.runtime.events import service as events
 from core.runtime.orgs.models import AGENCY_ID
 from tests import acts
 from tests.cast import CORNERSTONE_ORG, NORTHWIND_ORG, make_cast
@@ -56,6 +57,17 @@ def session(db: None) -> Any:
         yield opened
 
 
+def pull(session: Any) -> None:
+    """Everything has been stopped for five seconds."""
+    session.execute(
+        text(
+            "INSERT INTO kill_switches (org_id, reach, reason, pulled_by, pulled_at) "
+            "VALUES (:org, 'everything', 'Stop.', 'Dave', now() - interval '5 seconds')"
+        ),
+        {"org": AGENCY_ID},
+    )
+
+
 def wrong(session: Any, calls: list[dict[str, Any]], **more: Any) -> str:
     session.commit()
     return " | ".join(check_world(calls, **more))
@@ -66,10 +78,71 @@ def test_an_honest_world_is_clean(session: Any) -> None:
     assert wrong(session, [sent(made)], secrets={"a token": "xoxb-nowhere-at-all"}, canaries={NORTHWIND_ORG: "tern"}) == ""
 
 
-@pytest.mark.parametrize("state", ["approved", "executing", "proposed"])
+@pytest.mark.parametrize("state", ["approved", "executing", "proposed", "deferred"])
 def test_i1_an_action_that_nothing_carries_on(session: Any, state: str) -> None:
-    made = acts.put(session, "mail.send", state)
+    later = {"deferred_until": clock.now()} if state == "deferred" else {}
+    made = acts.put(session, "mail.send", state, **later)
     assert wrong(session, []) == f"I1: action {made.id} (mail.send) is {state}, and nothing carries it on"
+
+
+LONG_AGO = timedelta(minutes=2)
+LOST: dict[str, tuple[str, dict[str, Any], str | None, str]] = {
+    "held without a switch": ("deferred", {}, None, "is held, and no switch holds it"),
+    "waits past its deadline": (
+        "awaiting_approval", {"deadline_at": clock.now() - LONG_AGO}, None, "waits for a decision, and its time is long over",
+    ),
+    "done without an effect": ("done", {}, None, "is done, its effect not there"),
+    "done, its effect under way": ("done", {}, "intent", "is done, its effect intent"),
+    "taken back, its effect failed": ("undone", {}, "failed", "is undone, its effect failed"),
+    "failed, its effect done": ("failed", {"error": {"message": "No."}}, "done", "is failed, its effect done"),
+    "failed, its effect unknown": ("failed", {"error": {"message": "No."}}, "unknown", "is failed, its effect unknown"),
+    "failed without a reason": ("failed", {}, None, "is failed and tells nobody why"),
+    "denied without a reason": ("denied", {}, None, "is denied and tells nobody why"),
+}  # fmt: skip
+"""State of an action, columns that differ, its effect's state, and what the check says of it."""
+
+
+@pytest.mark.parametrize(("state", "over", "effect", "said"), LOST.values(), ids=LOST)
+def test_i1_an_action_that_stands_wrongly(session: Any, state: str, over: dict[str, Any], effect: str | None, said: str) -> None:
+    made = acts.put(session, "mail.send", state, **over)
+    if effect is not None:
+        acts.effect(session, made, effect, dry_run=True)
+    assert f"I1: action {made.id} {said}" in wrong(session, [], only="I1").split(" | ")
+
+
+UNKNOWN = {"error": {"message": "No answer came."}}
+
+
+@pytest.mark.parametrize(
+    ("effect", "told", "over", "said"),
+    [
+        ("unknown", True, UNKNOWN, ""),
+        ("unknown", False, UNKNOWN, "I1: nobody was told that action 1 is unknown"),
+        ("unknown", True, {}, "I1: action 1 is unknown and tells nobody why"),
+        ("failed", True, UNKNOWN, "I1: action 1 is unknown, its effect failed"),
+    ],
+    ids=["as it should be", "nobody was told", "without a reason", "its effect failed"],
+)
+def test_i1_an_unknown(session: Any, effect: str, told: bool, over: dict[str, Any], said: str) -> None:
+    made = acts.put(session, "mail.send", "unknown", **over)
+    acts.effect(session, made, effect)
+    if told:
+        events.publish(session, "action.unknown", "It is unclear.", actor=Actor("Effects"), subject=("action", made.id))
+    assert wrong(session, []) == said
+
+
+def test_i1_what_a_switch_holds_is_not_lost(session: Any) -> None:
+    pull(session)
+    acts.put(session, "mail.send", "deferred")
+    assert wrong(session, []) == ""
+
+
+def test_i1_a_run_whose_worker_is_gone(session: Any) -> None:
+    from core.runtime.runs import service
+
+    service.enqueue(session, "probe.noop", "Probe")
+    session.execute(text("UPDATE runs SET state = 'running', lease_until = now() - interval '31 seconds'"))
+    assert wrong(session, []) == "I1: run 1 (probe.noop) runs, and its lease is over"
 
 
 def test_i1_done_and_no_vendor_has_seen_it(session: Any) -> None:
@@ -129,13 +202,7 @@ def test_i3_money_approved_by_whoever_asked(session: Any) -> None:
 
 def test_i3_the_switch_was_on(session: Any) -> None:
     made = done(session)
-    session.execute(
-        text(
-            "INSERT INTO kill_switches (org_id, reach, reason, pulled_by, pulled_at) "
-            "VALUES (:org, 'everything', 'Stop.', 'Dave', now() - interval '5 seconds')"
-        ),
-        {"org": AGENCY_ID},
-    )
+    pull(session)
     assert "I3: action 1 began although the kill switch had been on for 5" in wrong(session, [sent(made)])
     assert wrong(session, [sent(made, at=time.time() - 4.5)]) == ""
 
