@@ -1,7 +1,7 @@
 """A process that rotates, or one that reads or writes meanwhile, for tests that kill it. Prints a line per step."""
 
 import sys
-import time
+import threading
 
 from core.kit import db as database
 from core.kit.actor import Actor
@@ -16,14 +16,17 @@ def rotate() -> None:
 
 
 def read() -> None:
-    """Open all connections over and over until stdin closes; says every one that failed."""
+    """Open all connections over and over until stdin closes, and once more; says every one that failed."""
     from tests.core.runtime.connections.conftest import secret_of
 
     ids = dict(tuple(map(int, p.split(":"))) for p in sys.argv[2].split(","))
-    end = time.monotonic() + float(sys.argv[3])
+    closed = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), closed.set()), daemon=True).start()
     opened = failed = 0
+    last = False
     print("reading", flush=True)
-    while time.monotonic() < end:
+    while not last:
+        last = closed.is_set()  # a whole round comes after it: with the old key gone for good
         for connection_id, n in ids.items():
             try:
                 with database.transaction(STAFF) as session:
