@@ -119,9 +119,13 @@ def approve_many(session: Session, wanted: Sequence[tuple[int, str]], by: Actor,
 
 
 def edit(
-    session: Session, action_id: int, changes: Mapping[str, Any], by: Actor, *, payload_sha256: str, via: str
+    session: Session, action_id: int, changes: Mapping[str, Any], by: Actor, *, payload_sha256: str, via: str,
+    source: Mapping[str, str] | None = None,
 ) -> Proposed:  # fmt: skip
-    """Change fields of an action that waits: a new version with new final bytes, which needs approval of its own."""
+    """Change fields of an action that waits: a new version with new final bytes, which needs approval of its own.
+
+    `source` is a run's own line of provenance for what it changes, {"origin", "source"}; without one that counts as untrusted.
+    """
     action = _open_for(session, action_id, payload_sha256)
     if by.kind != "run":
         _may_decide(session, action, by)
@@ -138,20 +142,26 @@ def edit(
     changed = [k for k in payload if payload[k] != before.get(k)]
     if not changed:
         raise BadInput("Nothing was changed.", "Approve it as it is, or change something.")
-    source = {"origin": Origin.TRUSTED.value, "source": f"edited by {by.label}"}
     account = account_for(session, action.org_id, kind)
     drawn = kind.render(model, Rendering(action.org_id, action.effect_key, account, session))
     _write(session, action, Decided.EDIT, by, via, ", ".join(changed), before)
     action.payload, action.version = payload, action.version + 1
-    if by.kind != "user":  # what an agent redrafts may come from anywhere
-        source = {"origin": Origin.UNTRUSTED.value, "source": f"redrafted by {by.label}"}
-    action.provenance = {**action.provenance, **dict.fromkeys(changed, source)}
+    action.provenance = {**action.provenance, **dict.fromkeys(changed, _source(by, source))}
     apply(action, kind, drawn, account)
     session.flush()
     reason = _judge_edit(session, action)
     telling.event(session, action, "edited", f"{by.label} edited: {action.title}.", by, payload={"fields": changed})
     telling.seal(session, action, "action.edited", by, {"via": via, "fields": changed})
     return Proposed(action.id, ActionState(action.state), reason, created=False)
+
+
+def _source(by: Actor, told: Mapping[str, str] | None) -> dict[str, str]:
+    """Where an edited value comes from."""
+    if by.kind == "user":
+        return {"origin": Origin.TRUSTED.value, "source": f"edited by {by.label}"}
+    if by.kind == "run" and told is not None:
+        return dict(told)
+    return {"origin": Origin.UNTRUSTED.value, "source": f"redrafted by {by.label}"}  # it may come from anywhere
 
 
 def _judge_edit(session: Session, action: Action) -> str:

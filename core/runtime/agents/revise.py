@@ -17,13 +17,14 @@ from core.integrations.anthropic.client import Request
 from core.integrations.anthropic.errors import ModelError
 from core.kit.actor import Actor
 from core.runtime.actions.followers import Told
-from core.runtime.actions.models import Action, ActionState
+from core.runtime.actions.models import Action, ActionState, Origin
 from core.runtime.agents import budgets, calls, limits, numbers, outcomes, prompts, proposals, sheet, verify
 from core.runtime.agents.calls import Caller, effort
 from core.runtime.agents.facts import Fact, Section, from_outside
 from core.runtime.agents.untrusted import clean
 from core.runtime.events import service as events
 from core.runtime.events.models import Event
+from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.runs import service as runs
 from core.runtime.runs.context import RunContext
 
@@ -44,7 +45,10 @@ class RevisedForm(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One reply to work off: the action as it was replied to, and what was said. `facts` are those it rests on, by key."""
+    """One reply to work off: the action as it was replied to, and what was said. `facts` are those it rests on, by key.
+
+    `outside` says that a fact or the message as it stands holds text from outside.
+    """
 
     action_id: int
     org_id: UUID
@@ -54,6 +58,7 @@ class Task:
     version: int
     payload: Mapping[str, Any]
     facts: Mapping[str, Fact]
+    outside: bool
     reply: str
     person: str
     person_id: int | None
@@ -66,14 +71,15 @@ def follow(session: Session, action: Action, told: Told) -> None:
     name = f"Revise: {action.title}"[:200]
     by = Actor(told.by.label if told.by else "Somebody", "event", told.event_id)
     payload = {"action_id": action.id, "event_id": told.event_id, "agent": action.agent}
-    runs.enqueue(session, REVISE, name, org_id=action.org_id, payload=payload, key=f"revise:{told.event_id}", by=by, priority=60)
+    # the agency's run, whosever the action is: what it writes is judged, and policies look across organisations
+    runs.enqueue(session, REVISE, name, org_id=AGENCY_ID, payload=payload, key=f"revise:{told.event_id}", by=by, priority=60)
 
 
 def run(ctx: RunContext) -> dict[str, Any]:
     """Handler of `action.revise`; payload {"action_id", "event_id"}. Returns {"revised", "text"}: what became of it, in words."""
     with ctx.transaction() as session:
-        limits.check_hops(session, ctx.run_id, ctx.org_id)
         task = _task(session, int(ctx.payload["action_id"]), int(ctx.payload["event_id"]))
+        limits.check_hops(session, ctx.run_id, task.org_id if task else ctx.org_id)
     if task is None:
         return {"revised": False, "text": "It no longer waits for a decision, so nothing was changed."}
     client = calls.make_client()
@@ -81,7 +87,7 @@ def run(ctx: RunContext) -> dict[str, Any]:
         ctx.step("answer", lambda s: _say(s, ctx, task, f"{task.title}: {_NO_KEY}"), label="Telling who replied")
         return {"revised": False, "text": _NO_KEY}
     caller = Caller(
-        client, get_settings().model, ctx.run_id, ctx.org_id, deadline_s=ctx.held.timeout_s * 0.8, check=ctx.check,
+        client, get_settings().model, ctx.run_id, task.org_id, deadline_s=ctx.held.timeout_s * 0.8, check=ctx.check,
         may_come_back=ctx.held.attempt < 3,
     )  # fmt: skip
     try:
@@ -98,9 +104,11 @@ def _task(session: Session, action_id: int, event_id: int) -> Task | None:
     if action is None or event is None or action.state != ActionState.AWAITING:
         return None
     facts = {str(f["key"]): _fact(f) for f in action.facts}
+    known = [action.provenance[k] for k in EDITABLE if k in action.provenance]
+    outside = any(f.untrusted for f in facts.values()) or any(k.get("origin") == Origin.UNTRUSTED for k in known)
     return Task(
         action.id, action.org_id, action.agent or "", action.title, action.payload_sha256, action.version, dict(action.payload),
-        facts, str(event.payload.get("text") or ""), event.actor, event.actor_user_id,
+        facts, outside, str(event.payload.get("text") or ""), event.actor, event.actor_user_id,
     )  # fmt: skip
 
 
@@ -185,25 +193,21 @@ def _apply(session: Session, ctx: RunContext, task: Task, written: Mapping[str, 
     by = Actor(task.agent, "run", ctx.run_id)
     try:
         with session.begin_nested():
-            service.edit(session, task.action_id, changes, by, payload_sha256=task.sha256, via="clock")
+            source = _source(task, written["model"])
+            service.edit(session, task.action_id, changes, by, payload_sha256=task.sha256, via="clock", source=source)
     except Conflict as error:
         return {"revised": False, "text": str(error)}
     except OpsError as error:
         if error.retryable:
             raise
         return _say(session, ctx, task, f"{task.title}: it could not be changed as asked. {error}")
-    _mark_source(session, task, written["model"])
     return {"revised": True, "text": f"{task.agent} wrote it anew as {task.person} asked; it waits for approval again."}
 
 
-def _mark_source(session: Session, task: Task, model: str) -> None:
-    """The new text rests on the reply and on the facts; a fact from outside in it makes it untrusted."""
-    action = session.get_one(Action, task.action_id)
-    outside = any(f.untrusted for f in task.facts.values())
+def _source(task: Task, model: str) -> dict[str, str]:
+    """The new text rests on the reply, the facts and the text before: one of them from outside makes it untrusted."""
     words = f"rewritten by {model} as {task.person} replied, from {len(task.facts):,} facts"
-    line = {"origin": "untrusted" if outside else "trusted", "source": words}
-    action.provenance = {**action.provenance, **{k: line for k in EDITABLE if k in action.payload}}
-    session.flush()
+    return {"origin": (Origin.UNTRUSTED if task.outside else Origin.TRUSTED).value, "source": words}
 
 
 def _say(session: Session, ctx: RunContext, task: Task, words: str) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """A report goes to the client when a person approves its mail, and not before."""
 
+import json
+
 import pytest
 from sqlalchemy import select
 
@@ -12,10 +14,14 @@ from core.runtime.actions import service as actions
 from core.runtime.actions.followers import Told
 from core.runtime.actions.models import Action, ActionState, Decided
 from core.runtime.agents import staleness
+from core.runtime.agents.models import ModelCall
+from core.runtime.agents.revise import REVISE
+from core.runtime.runs.models import Run
 from tests.cast import NORTHWIND_ORG, make_cast
 from tests.core.domains.automations.scene import automation
-from tests.core.domains.jobs import actions_of, change_client, run_job
+from tests.core.domains.jobs import actions_of, change_client, finish, run_job
 from tests.core.domains.reports.test_reports import JOB, OCTOBER
+from tests.fakeworld import anthropic as fake
 
 AS_OF = "2026-11-20T09:00"
 
@@ -92,6 +98,21 @@ def test_deciding_the_report_decides_its_mail(cast):
     with database.transaction(STAFF) as session:
         row = session.get(Action, mail.id)
         assert (row.state, row.decided_by) == (ActionState.APPROVED, "Dan")
+
+
+def test_a_reply_has_the_mail_rewritten(cast, request):
+    mail = mail_of(run_job(JOB, as_of=AS_OF))
+    fake_anthropic = request.getfixturevalue("fake_anthropic")  # from here on there is a model
+    fake_anthropic.script(fake.says(json.dumps({"subject": "", "text": "Hello Nora, we completed [[report.tasks]] for you."})))
+    with database.transaction(STAFF) as session:
+        actions.reply(session, mail.id, "Much shorter.", cast.actor("Dan"), payload_sha256=mail.payload_sha256, via="web")
+        revising = session.scalars(select(Run.id).where(Run.kind == REVISE)).one()
+    assert finish(revising).output["revised"] is True
+    with database.transaction(STAFF) as session:
+        row = session.get(Action, mail.id)
+        assert (row.state, row.version, row.org_id) == (ActionState.AWAITING, 2, NORTHWIND_ORG)
+        assert row.payload["text"] == "Hello Nora, we completed 0 tasks for you."
+        assert session.scalars(select(ModelCall.org_id)).all() == [NORTHWIND_ORG]  # its budget pays
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from core.runtime.runs import execute
 from core.runtime.runs.models import Run
 from tests.core.runtime.agents import lab
 from tests.fakeworld import anthropic as fake
+from tests.gates import set_numbers
 
 FACTS = tuple(f for f in lab.deals(None, lab.context()).facts if f.key in ("lab.deals.count", "lab.deals.value", "lab.deals.top"))
 
@@ -59,6 +60,16 @@ def work(run_id: int) -> dict:
     return run.output
 
 
+def send(action_id: int) -> Action:
+    """Approve it as Dave and carry it out, as a worker does."""
+    with database.transaction(STAFF) as session:
+        set_numbers(session, "contact_ceiling", quiet=False)
+        sha = session.get(Action, action_id).payload_sha256
+        actions.decide(session, action_id, Decided.APPROVE, dave(), payload_sha256=sha, via="web")
+    execute.execute(get(action_id).execute_run_id, "w1")
+    return get(action_id)
+
+
 def writes(text: str, subject: str = "") -> fake.Reply:
     return fake.says(json.dumps({"subject": subject, "text": text}))
 
@@ -79,6 +90,25 @@ def test_the_reply_becomes_a_new_version_that_waits_again(waiting, fake_anthropi
     [request] = fake_anthropic.bodies
     assert "Dave replied: Name the top deal as well." in fake.prompt_of(request)
     assert "tools" not in request
+    sent = send(waiting)
+    assert (sent.state, sent.mode, sent.error) == (ActionState.DONE, "dry_run", None)
+
+
+@pytest.mark.parametrize(("redrafted", "origin"), [(False, "trusted"), (True, "untrusted")])
+def test_the_new_text_is_as_trusted_as_the_one_before(redrafted, origin, agency, fake_anthropic):
+    message = Message(
+        MAIL, Target("nora@northwind.example", "our records"), "Hello Nora, 12 deals are open.", "A test.", "template",
+        "Deals", FACTS[:1], {FACTS[0].key: "lab.deals"},
+    )  # fmt: skip
+    with database.transaction(STAFF) as session:
+        made = propose(session, message, Asking("Lab AI", None, "lab:2"))
+        if redrafted:
+            sha = session.get(Action, made.id).payload_sha256
+            by = Actor("Lab AI", "run", None)
+            actions.edit(session, made.id, {"text": "From anywhere."}, by, payload_sha256=sha, via="clock")
+    fake_anthropic.script(writes("Hello Nora, [[lab.deals.count]] are open now."))
+    assert work(reply(made.id, "Again, please."))["revised"] is True
+    assert get(made.id).provenance["text"]["origin"] == origin
 
 
 def test_without_a_key_the_person_is_told_to_edit_it(waiting):
