@@ -53,7 +53,7 @@ def tag(state: str, word: str | None = None) -> str:
 
 
 def tile(label: str, value: str, note: str = "", *, tone: str = "", hot: bool = False, href: str | None = None) -> str:
-    """One figure with its comparison; `note` may begin with `[better]`, `[worse]` or be plain. All tiles have one height."""
+    """One figure with its comparison; `note` is HTML, as from `change`. All tiles have one height."""
     cls = f"tile c-{tone or 'gray'}" + (" hot" if hot else "")
     inner = f'<span class="l">{esc(label)}</span><b>{esc(value)}</b><div class="d">{note or "&nbsp;"}</div>'
     if href:
@@ -98,11 +98,12 @@ def problem(error: OpsError) -> None:
 def attempt(work: Callable[[], str | None], *, here: bool = False) -> bool:
     """Do what a click asks for and say in a toast how it went. False when it was refused; nothing was changed then.
 
+    What `work` says is plain text: names and amounts in it ($100 to $250) are no Markdown.
+
     For callbacks (`on_click=`), which can't draw: the toast waits for the part that is drawn next. `here` says it at once.
     """
     try:
-        said, icon = work(), "check"
-        done = True
+        said, icon, done = words.md(work() or ""), "check", True
     except OpsError as error:
         said, icon, done = f"**{words.md(error.message)}** {words.md(error.next_step)}".strip(), "error", False
     if said:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.ui import words
 from core.domains.users import service as users
 from core.domains.users.models import User
 from core.kit import clock
@@ -120,7 +121,7 @@ def test_approve(open_page):
     at = open_page("action", action=str(action_id))
     assert button(at, "approve").label == "Post to Slack"
     button(at, "approve").click().run()
-    assert at.toast[0].value == "Approved. It is on its way."
+    assert at.toast[0].value == words.md("Approved. It is on its way.")
     assert state(action_id).state == "approved"
     assert button(at, "approve") is None
     assert decisions(action_id) == [("approve", "Dave", None)]
@@ -195,7 +196,7 @@ def test_edit_makes_a_version_that_needs_approval_of_its_own(open_page):
     button(at, "edit").click().run()
     field(at, "text_area", "_text").set_value("Eleven deals are **open**.")
     button(at, "go_edit").click().run()
-    assert "Saved as a new version." in at.toast[0].value
+    assert words.md("Saved as a new version.") in at.toast[0].value
     now = state(action_id)
     assert (now.state, now.version, now.payload["text"]) == ("awaiting_approval", 2, "Eleven deals are **open**.")
     assert now.payload_sha256 != before
@@ -230,7 +231,7 @@ def test_delegate(open_page):
     assert "Nobody is chosen" in at.toast[0].value
     next(s for s in at.selectbox if s.key.startswith("who_")).select("Tony")
     button(at, "go_delegate").click().run()
-    assert "Tony decides now." in at.toast[0].value
+    assert words.md("Tony decides now.") in at.toast[0].value
     at = open_page("action", who="tony", action=str(action_id))
     button(at, "approve").click().run()
     assert decisions(action_id)[-1][:2] == ("approve", "Tony")
@@ -344,7 +345,7 @@ def test_what_is_scheduled_can_be_dropped_by_whoever_decides(open_page):
 
 
 @pytest.mark.parametrize(
-    ("over", "words"),
+    ("over", "parts"),
     [
         (
             {"state": "deferred", "error": {"message": "Quiet hours until 8:00 AM."}},
@@ -357,9 +358,9 @@ def test_what_is_scheduled_can_be_dropped_by_whoever_decides(open_page):
         ({"state": "executing"}, ("Under way", "It goes out now.")),
     ],
 )
-def test_how_it_ended_reads_as_words(open_page, over, words):
+def test_how_it_ended_reads_as_words(open_page, over, parts):
     text = said(open_page("action", action=str(put(finished_at=clock.now(), decided_at=clock.now(), **over))))
-    for part in words:
+    for part in parts:
         assert part in text
     for raw in ("deferred", "dry_run", "executing", "dismissed"):
         assert f">{raw}<" not in text

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from app.ui import action_batch, action_rows
+from app.ui import action_batch, action_rows, words
 from core.kit import clock
 from core.kit import db as database
 from core.kit.db import STAFF
@@ -133,7 +133,7 @@ def test_an_action_in_the_address_opens_its_drawer_and_can_be_decided_there(open
     assert "Exactly what will be sent" in said(at)
     assert "Full page" in said(at)
     button(at, "approve").click().run()
-    assert "Approved. It is on its way." in at.toast[0].value
+    assert words.md("Approved. It is on its way.") in at.toast[0].value
     with database.transaction(STAFF) as session:
         assert session.get(Action, action.id).state == "approved"
 

@@ -1,5 +1,7 @@
 """Policies: the list for everybody, the numbers for admins, and questions that don't grow with what was decided."""
 
+import re
+
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.orgs.models import AGENCY_ID
@@ -60,3 +62,13 @@ def test_questions_do_not_grow(open_page):
             at.run()
         counted.append(len(asked))
     assert counted[0] == counted[1]
+
+
+def test_amounts_in_a_toast_are_no_formula(open_page):
+    at = open_page("policy", policy="two_people")
+    at.number_input[0].set_value(250).run()
+    at.button(key="pol_save").click().run()
+    told = at.toast[0].value
+    assert "two people" in told.replace("\\", "").lower()
+    assert "250" in told
+    assert re.findall(r"(?<!\\)\$", told) == []
