@@ -141,17 +141,10 @@ def _marks(detail: ActionDetail) -> dict[str, str]:
 
 
 def content(detail: ActionDetail) -> str:
-    """Exactly what will be sent: as it will look, what is sent besides, and the bytes themselves."""
+    """Its content, read from the final bytes: as it will look, what is sent besides, and the bytes themselves."""
     row, wire = detail.row, detail.content.wire
     made = action_preview.of(kinds.find(row.kind), row.kind, wire, _marks(detail))
-    done = row.state in (ActionState.DONE, ActionState.UNDONE)
-    title = (
-        "What was sent"
-        if done and row.mode != "dry_run"
-        else "Exactly what will be sent"
-        if row.state != "denied"
-        else "Its content"
-    )
+    title = action_words.heading(row, detail.content.account)
     version = f"<small>version {row.version}</small>" if row.version > 1 else ""
     warnings = "".join(f'<div class="note c-amber">{esc(w)}</div>' for w in made.warnings)
     rest = "".join(f"<dt>{esc(k)}</dt><dd>{v}</dd>" for k, v in made.rest)

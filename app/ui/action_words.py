@@ -9,7 +9,7 @@ from core.domains.users.rules import ROLE_WORDS
 from core.kit import clock
 from core.runtime.actions import kinds, service
 from core.runtime.actions.detail import ActionDetail, VerdictLine
-from core.runtime.actions.models import ActionState, Decided
+from core.runtime.actions.models import OPEN, ActionState, Decided
 from core.runtime.actions.rows import ActionRow
 from core.runtime.orgs.people import Person
 
@@ -198,6 +198,18 @@ def refusal(detail: ActionDetail, user: CurrentUser) -> str | None:
     if not detail.content.sealed:
         return "It was changed outside of this app, so it can't be approved. Reject it."
     return None
+
+
+def heading(row: ActionRow, account: str) -> str:
+    """What stands over its content: whether that is still to come, happened, may have happened or never will."""
+    did = "done" if account == kinds.INSIDE else "sent"  # a task in our own app goes nowhere
+    if row.state in OPEN:
+        return f"Exactly what will be {did}"
+    if row.state == ActionState.UNKNOWN:
+        return f"What may have been {did}"
+    if row.state in (ActionState.DONE, ActionState.UNDONE):
+        return f"What would have been {did}" if row.mode == "dry_run" else f"What was {did}"
+    return "Its content"
 
 
 def since(at: datetime | None) -> str:

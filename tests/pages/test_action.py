@@ -349,13 +349,28 @@ def test_what_is_scheduled_can_be_dropped_by_whoever_decides(open_page):
     [
         (
             {"state": "deferred", "error": {"message": "Quiet hours until 8:00 AM."}},
-            ("Quiet hours until 8:00 AM.", "kill switch"),
+            ("Quiet hours until 8:00 AM.", "kill switch", "Exactly what will be sent"),
         ),
-        ({"state": "denied", "error": {"message": "They opted out."}}, ("Denied.", "They opted out.", "The policies denied it")),
-        ({"state": "dismissed", "outcome": "expired", "decided_by": "time"}, ("Nobody decided in time",)),
-        ({"state": "done", "mode": "dry_run", "decided_by": "policy"}, ("Dry run: nothing left the house", "by the policies")),
-        ({"state": "failed", "error": {"message": "Slack has no such channel."}}, ("Slack has no such channel.",)),
-        ({"state": "executing"}, ("Under way", "It goes out now.")),
+        (
+            {"state": "denied", "error": {"message": "They opted out."}},
+            ("Denied.", "They opted out.", "The policies denied it", ">Its content<"),
+        ),
+        ({"state": "dismissed", "outcome": "expired", "decided_by": "time"}, ("Nobody decided in time", ">Its content<")),
+        (
+            {"state": "done", "mode": "dry_run", "decided_by": "policy"},
+            ("Dry run: nothing left the house", "by the policies", "What would have been sent"),
+        ),
+        (
+            {"state": "failed", "error": {"message": "Slack has no such channel."}},
+            ("Slack has no such channel.", ">Its content<"),
+        ),
+        ({"state": "executing"}, ("Under way", "It goes out now.", "Exactly what will be sent")),
+        ({"state": "dismissed", "outcome": "rejected", "decided_by": "Tony"}, ("Tony rejected it", ">Its content<")),
+        ({"state": "unknown"}, ("Did it happen?", "What may have been sent")),
+        ({"state": "done", "mode": "live", "decided_by": "Tony"}, ("approved by Tony", "What was sent")),
+        ({"state": "undone", "mode": "live"}, ("Undone", "What was sent")),
+        ({"account": "inside"}, ("Our own records", "Exactly what will be done")),
+        ({"account": "inside", "state": "done", "mode": "live"}, ("Our own records", "What was done")),
     ],
 )
 def test_how_it_ended_reads_as_words(open_page, over, parts):
