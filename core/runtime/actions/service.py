@@ -46,6 +46,9 @@ from core.runtime.policies.models import Stage, Verdict
 RELEASE_AT_ONCE = 20
 RELEASE_EVERY = timedelta(seconds=10)
 """After a kill switch is released, so many held actions go on each ten seconds: no burst."""
+RELEASE_A_TURN = 120
+"""So many are locked in one transaction; the clock, which asks each minute, takes the next ones."""
+RELEASED = "The kill switch was released."
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,21 +275,19 @@ def withdraw(session: Session, action_id: int, by: Actor, note: str | None = Non
     telling.seal(session, action, "action.withdrawn", by)
 
 
-def release_held(
-    session: Session, org_id: Any = None, agent: str | None = None, *, ids: Sequence[int] | None = None
-) -> int:  # fmt: skip
-    """Let what a kill switch held go on, spread over time: all, or those that match. Returns how many."""
-    wanted = select(Action).where(Action.state == ActionState.DEFERRED, Action.deferred_until.is_(None)).order_by(Action.id)
-    if org_id is not None:
-        wanted = wanted.where(Action.org_id == org_id)
-    if agent is not None:
-        wanted = wanted.where(Action.agent == agent)
-    if ids is not None:
-        wanted = wanted.where(Action.id.in_(ids))
-    held = session.execute(wanted.with_for_update()).scalars().all()
-    now = clock.now()
+def release_held(session: Session, ids: Sequence[int]) -> int:
+    """Let these actions, which a kill switch held, go on behind those released before. Returns how many: at most a turn's."""
+    wanted = select(Action).where(Action.state == ActionState.DEFERRED, Action.deferred_until.is_(None), Action.id.in_(ids))
+    held = session.execute(wanted.order_by(Action.id).limit(RELEASE_A_TURN).with_for_update()).scalars().all()
+    # asked once the rows are locked: what another turn released meanwhile is seen
+    ahead = session.execute(
+        select(func.max(Action.deferred_until)).where(
+            Action.state == ActionState.DEFERRED, Action.error["message"].astext == RELEASED
+        )
+    ).scalar_one()
+    start = max(clock.now(), ahead + RELEASE_EVERY) if ahead else clock.now()
     for n, action in enumerate(held):
-        defer(session, action, now + RELEASE_EVERY * (n // RELEASE_AT_ONCE), "The kill switch was released.")
+        defer(session, action, start + RELEASE_EVERY * (n // RELEASE_AT_ONCE), RELEASED)
     return len(held)
 
 

@@ -38,16 +38,17 @@ def stops(session: Session, org_id: UUID, agent: str | None) -> tuple[dict[str, 
 
 
 _HELD_UNSTOPPED = text("""
-    SELECT a.id FROM actions a WHERE a.state = 'deferred' AND a.deferred_until IS NULL AND NOT EXISTS (
+    SELECT a.id, count(*) OVER () AS n FROM actions a WHERE a.state = 'deferred' AND a.deferred_until IS NULL AND NOT EXISTS (
         SELECT FROM kill_switches k WHERE k.resumed_at IS NULL AND CASE k.reach
             WHEN 'organisation' THEN k.org_id = a.org_id WHEN 'agent' THEN lower(k.agent) = lower(a.agent) ELSE true END)
-    ORDER BY a.id
+    ORDER BY a.id LIMIT :most
 """)
 
 
-def held_unstopped(session: Session) -> list[int]:
-    """Actions a switch held that no switch in the database reaches any more."""
-    return list(session.scalars(_HELD_UNSTOPPED))
+def held_unstopped(session: Session, most: int) -> tuple[list[int], int]:
+    """The oldest actions a switch held that no switch in the database reaches any more, and how many there are in all."""
+    found = session.execute(_HELD_UNSTOPPED, {"most": most}).all()
+    return [r.id for r in found], found[0].n if found else 0
 
 
 @dataclass(frozen=True, slots=True)

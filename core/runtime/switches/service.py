@@ -112,24 +112,34 @@ def resume(session: Session, switch_id: int, by: Actor) -> Resumed:
         update(KillSwitch).where(KillSwitch.id == switch.id, _ON).values(resumed_by=by.label, resumed_at=func.clock_timestamp())
     )
     released = release_unstopped(session)
-    went = f"{released} held {'action goes' if released == 1 else 'actions go'} on, a few at a time." if released else ""
     title = f"{by.label} resumed {switch.what}"
     more = {"released": released, "asked_by": switch.asked_by}
-    sentence = _tell(session, "switch.resumed", (title, went or "Nothing was held."), switch, by, more)
+    sentence = _tell(session, "switch.resumed", (title, _goes_on(released)), switch, by, more)
     return Resumed(True, sentence, released)
 
 
-def release_unstopped(session: Session) -> int:
-    """Let held actions go on that nothing stops any more, a few at a time. Returns how many.
+def _goes_on(released: int) -> str:
+    from core.runtime.actions.service import RELEASE_A_TURN
 
-    Called by `resume`, and every minute, since the environment's switch goes off without a call.
+    if not released:
+        return "Nothing was held."
+    pace = "a few at a time" if released <= RELEASE_A_TURN else f"{RELEASE_A_TURN} a minute"
+    return f"{released} held {'action goes' if released == 1 else 'actions go'} on, {pace}."
+
+
+def release_unstopped(session: Session) -> int:
+    """Let held actions go on that nothing stops any more, a few at a time. Returns how many there are.
+
+    One call takes some; `resume` calls it, and the clock every minute, since the environment's switch goes off without a call.
     """
     from core.runtime.actions import service as actions  # it asks this module before each effect
 
     if env_stop() is not None:
         return 0
-    free = queries.held_unstopped(session)
-    return int(actions.release_held(session, ids=free)) if free else 0
+    first, many = queries.held_unstopped(session, actions.RELEASE_A_TURN)
+    if first:
+        actions.release_held(session, first)
+    return many
 
 
 def _reach(reach: Reach | str) -> Reach:

@@ -245,19 +245,34 @@ def test_the_kill_switch_holds_and_a_person_lets_go_on(agents: House) -> None:
 
 
 def test_what_was_held_goes_on_a_few_at_a_time(agents: House) -> None:
-    many = service.RELEASE_AT_ONCE * 2 + 1
-    made = [agents.approved(agent="Sales AI", payload={"text": f"Note {n}."}) for n in range(3)]
-    held(agents, made[0])
-    sql("UPDATE actions SET state = 'deferred', deferred_until = NULL WHERE id = ANY(:ids)", ids=made)
-    with database.transaction(STAFF) as session:
-        for n in range(many - 3):
-            from tests import acts
+    from core.runtime.switches import service as switches
+    from tests import acts
 
-            acts.put(session, "test.note", "deferred", agent="Sales AI", payload={"text": f"More {n}.", "to": "team", "cost": 0})
-    assert agents.do(service.release_held, None, "Sales AI") == many
+    many = service.RELEASE_A_TURN + 50
+    with database.transaction(STAFF) as session:
+        for n in range(many):
+            acts.put(session, "test.note", "deferred", agent="Sales AI", payload={"text": f"Note {n}.", "to": "team", "cost": 0})
+    pulled = agents.do(switches.pull, "agent", "Stop.", agents.who("Dave"), agent="Sales AI")
+    said = agents.do(switches.resume, pulled.id, agents.who("Dave"))
+    assert (said.released, said.sentence) == (many, "Dave resumed Sales AI. 170 held actions go on, 120 a minute.")
+    assert sql("SELECT count(*) FROM actions WHERE deferred_until IS NULL")[0][0] == 50, "the clock takes the rest"
+    assert agents.do(switches.release_unstopped) == 50  # it comes a moment later, and puts them behind the first ones
+    assert agents.do(switches.release_unstopped) == 0
     times = [t for (t,) in sql("SELECT deferred_until FROM actions WHERE state = 'deferred' ORDER BY id")]
     waits = [round((t - times[0]).total_seconds()) for t in times]
-    assert waits == [0] * 20 + [10] * 20 + [20]
+    assert waits == [n // 20 * 10 for n in range(many)]
+
+
+def test_what_waits_for_another_reason_does_not_hold_up_what_was_held(agents: House) -> None:
+    from core.kit import clock
+    from tests import acts
+
+    with database.transaction(STAFF) as session:
+        error = {"message": "Quiet hours.", "next_step": "It goes on by itself."}
+        acts.put(session, "test.note", "deferred", deferred_until=clock.now() + timedelta(days=2), error=error)
+        held_ = acts.put(session, "test.note", "deferred").id
+    assert agents.do(service.release_held, [held_]) == 1
+    assert agents.row(held_).deferred_until <= clock.now()
 
 
 def test_a_denial_that_no_policy_gave_is_not_held_by_the_kill_switch() -> None:

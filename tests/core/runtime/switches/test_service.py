@@ -103,7 +103,10 @@ def test_a_name_with_a_full_stop_or_a_colon_stays_whole_in_the_notice(cast: Cast
     made = pull(Reach.EVERYTHING, smith)
     assert resume(made.id, smith).sentence == "Dr. Smith: EU asks to resume everything. A second admin has to agree."
     pull(Reach.EVERYTHING, deputy())
-    assert resume(pull(Reach.AGENT, smith, agent="Sales AI").id, smith).sentence == "Dr. Smith: EU resumed Sales AI. Nothing was held."
+    assert (
+        resume(pull(Reach.AGENT, smith, agent="Sales AI").id, smith).sentence
+        == "Dr. Smith: EU resumed Sales AI. Nothing was held."
+    )
     wanted = select(Notification.title, Notification.body).where(Notification.user_id == cast.users["Dave"])
     with database.transaction(STAFF) as session:
         assert session.execute(wanted.order_by(Notification.id)).all() == [
