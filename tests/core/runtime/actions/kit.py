@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import pytest
 from pydantic import BaseModel
 from sqlalchemy import text
 
+from core.kit import clock
 from core.kit import db as database
 from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.actions import kinds, service
+from core.runtime.actions.binding import binding
 from core.runtime.actions.kinds import Account, ActionKind, Field, Outgoing, Receipt, Rendered, Rendering
 from core.runtime.actions.models import Action, Audience, Decided
 from core.runtime.connections import service as connections
-from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.runs import execute
 from tests.cast import Cast, make_cast
 from tests.gates import open_to_all, set_numbers
@@ -116,6 +116,14 @@ class House:
         execute.execute(run_id, "test")
         return str(self.row(action_id).state)
 
+    def expire(self, action_id: int) -> None:
+        """Let the time of something approved be over, as if that time had been approved."""
+        with database.transaction(STAFF) as session:
+            action = session.get(Action, action_id)
+            assert action is not None
+            action.expires_at = clock.now() - timedelta(seconds=1)
+            action.payload_sha256 = action.approved_sha256 = binding(action)
+
     def done(self, kind: str = "test.note", **more: Any) -> int:
         made = self.approved(kind, **more)
         assert self.carry_out(made) == "done", self.row(made).error
@@ -141,7 +149,7 @@ def set_house(desk: Desk) -> House:
 def house(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     from core.config import get_settings
 
-    monkeypatch.setenv("OPS_EFFECT_SETTLE_S", "2")
+    monkeypatch.setenv("OPS_EFFECT_SETTLE_S", "30")
     monkeypatch.setenv("OPS_EFFECT_RETRY_S", "0.01")
     get_settings.cache_clear()
     before, desk = dict(kinds._kinds), Desk()
@@ -152,6 +160,3 @@ def house(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     kinds._kinds.update(before)
     monkeypatch.undo()
     get_settings.cache_clear()
-
-
-__all__ = ["AGENCY_ID", "UUID", "Desk", "House", "house", "sql"]
