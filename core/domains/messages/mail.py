@@ -1,6 +1,5 @@
 """Mail as actions: rendered to the body of Resend's POST /emails, from which the MIME message for SMTP is made too."""
 
-import contextlib
 import json
 from email.utils import parseaddr
 from typing import Any, Final
@@ -11,7 +10,6 @@ from sqlalchemy.orm import Session
 from core.domains.messages import render
 from core.domains.messages.schemas import MailSend
 from core.domains.messages.slack import as_bytes
-from core.errors import BadInput
 from core.integrations.resend.client import Resend
 from core.integrations.smtp import check as smtp
 from core.integrations.smtp.message import mime
@@ -20,7 +18,7 @@ from core.runtime.actions.answers import told_by_vendor
 from core.runtime.actions.kinds import Account, Outgoing, Receipt, Rendered, Rendering
 from core.runtime.actions.models import Audience
 from core.runtime.contacts import rules
-from core.runtime.orgs import people
+from core.runtime.contacts.staff import staff_keys
 
 RESEND: Final = "resend"
 NO_SENDER: Final = "no-sender@invalid"
@@ -57,12 +55,8 @@ def _audience(session: Session, org_id: UUID, to: rules.Address) -> Audience:
     """Inside is who has an account here, or whose domain is exactly one of ours: no part of it, and nothing around it."""
     from core.runtime.policies import settings
 
-    staff = set()
-    for person in people.everybody(session):
-        with contextlib.suppress(BadInput):
-            staff.add(rules.person_key(person.email))
     ours = {str(d).strip().lower().lstrip("@") for d in settings.values(session, org_id, "send_mode")["our_domains"]}
-    inside = to.person in staff or to.email.rpartition("@")[2] in ours
+    inside = to.person in staff_keys(session) or to.email.rpartition("@")[2] in ours
     return Audience.INTERNAL if inside else Audience.OUTSIDE
 
 

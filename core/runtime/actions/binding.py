@@ -14,6 +14,10 @@ BOUND = (
     "requested_by", "requested_by_kind", "requested_by_id",
 )  # fmt: skip
 """Columns the hash covers, beside `wire`."""
+APPROVALS = "d.action_id = :id AND d.version = :version AND d.payload_sha256 = :sha AND d.decision = 'approve'"
+"""Which rows d of action_decisions approve exactly this version."""
+APPROVER = "coalesce(d.user_id, 0)"
+"""Who approved it: a person's id, or 0 for API keys, which together count as one."""
 
 
 def digest(wire: bytes) -> str:

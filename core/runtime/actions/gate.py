@@ -8,19 +8,16 @@ from sqlalchemy.orm import Session
 from core.kit import clock
 from core.kit.actor import SYSTEM
 from core.runtime.actions import kinds, ledger, proposing, telling
-from core.runtime.actions.binding import binding, digest
+from core.runtime.actions.binding import APPROVALS, APPROVER, binding, digest
 from core.runtime.actions.kinds import INSIDE, NO_ACCOUNT, Account
 from core.runtime.actions.ledger import Begun, Stop
-from core.runtime.actions.models import Action, ActionState, Effect, EffectCall, EffectState, Outcome
+from core.runtime.actions.models import Action, ActionState, Effect, EffectCall, Outcome
 from core.runtime.policies.models import Stage, Verdict
 
 GOES_ON = (ActionState.APPROVED, ActionState.DEFERRED, ActionState.EXECUTING)
 KILL_SWITCH = "kill_switch"
 # written out, as all statements here that each effect needs: building one anew costs as much as running it
-_APPROVERS = text("""
-    SELECT count(DISTINCT coalesce(user_id, 0)) FROM action_decisions
-    WHERE action_id = :id AND payload_sha256 = :sha AND decision = 'approve' AND counted
-""")
+_APPROVERS = text(f"SELECT count(DISTINCT {APPROVER}) FROM action_decisions d WHERE {APPROVALS}")  # noqa: S608
 
 
 def begin(session: Session, run_id: int, action_id: int, *, absent: bool = False) -> Any:
@@ -32,7 +29,7 @@ def begin(session: Session, run_id: int, action_id: int, *, absent: bool = False
     # one run at a time: an old run that somebody replays must not meet the one that is sending
     if action.state not in GOES_ON or action.execute_run_id != run_id:
         return action.state
-    effect = session.execute(select(Effect).where(Effect.action_id == action.id).with_for_update()).scalar_one_or_none()
+    effect = ledger.effect_locked(session, action.id)
     if effect is not None and effect.first_sent_at is not None:
         if not absent:
             return _resumed(session, action, effect)
@@ -70,7 +67,8 @@ def _people_agree(session: Session, action: Action) -> bool:
     """When people approved it, they approved exactly this: their own record of the hash says so."""
     if action.decided_by == proposing.BY_POLICY:
         return True
-    said: int = session.execute(_APPROVERS, {"id": action.id, "sha": action.payload_sha256}).scalar_one()
+    this = {"id": action.id, "version": action.version, "sha": action.payload_sha256}
+    said: int = session.execute(_APPROVERS, this).scalar_one()
     return said >= action.approvals_needed
 
 
@@ -121,30 +119,15 @@ def _intend(
     session: Session, action: Action, effect: Effect | None, account: Account | None, dry_run: bool, run_id: int
 ) -> Any:  # fmt: skip
     now = clock.now()
-    action.state, action.deferred_until, action.error = ActionState.EXECUTING, None, None
-    if effect is None:
-        effect = Effect(
-            org_id=action.org_id,
-            action_id=action.id,
-            effect_key=action.effect_key,
-            kind=action.kind,
-            demo=action.demo,
-            receipt={},
-        )
-        session.add(effect)
-    effect.state, effect.intent_at, effect.first_sent_at, effect.run_id = EffectState.INTENT, now, now, run_id
-    # each time, since a refused one may have been edited: the limits count whom and what this intent is about
-    effect.wire_sha256, effect.audience, effect.recipients = digest(action.wire), action.audience, action.recipients
-    effect.cost_minor, effect.currency = action.cost_minor, action.currency
-    effect.vendor, effect.connection_id = (account.vendor, account.id) if account else (None, None)
-    effect.dry_run = dry_run
-    session.flush()
+    calls = not dry_run and action.account != INSIDE
+    effect_id, call_id = ledger.intend(session, action, effect, account, dry_run, run_id, now, calls=calls)
     if action.account == INSIDE:
         return _inside(session, action, run_id)
-    begun = _begun(action, effect, call_id=None, resumed=False, unclear=0, stop=None)
-    if dry_run:
-        return begun
-    return _begun(action, effect, call_id=ledger.new_call(session, begun, "send"), resumed=False, unclear=0, stop=None)
+    vendor, connection = (account.vendor, account.id) if account else (None, None)
+    return Begun(
+        action.id, effect_id, call_id, action.org_id, action.kind, vendor, connection, action.wire, action.effect_key, now,
+        dry_run, resumed=False, unclear=0,
+    )  # fmt: skip
 
 
 def _inside(session: Session, action: Action, run_id: int) -> str:
@@ -173,7 +156,12 @@ def _resumed(session: Session, action: Action, effect: Effect) -> Any:
     session.flush()
     can_ask = kinds.get(action.kind).look_up is not None  # then the policies are asked after the look-up
     stop = None if can_ask or effect.dry_run else _stop(session, action)
-    return _begun(action, effect, call_id=None, resumed=True, unclear=calls, stop=stop)
+    if effect.first_sent_at is None:
+        raise ValueError("an effect under way has first_sent_at")
+    return Begun(
+        action.id, effect.id, None, action.org_id, action.kind, effect.vendor, effect.connection_id, action.wire,
+        action.effect_key, effect.first_sent_at, effect.dry_run, resumed=True, unclear=calls, stop=stop,
+    )  # fmt: skip
 
 
 def _stop(session: Session, action: Action) -> Stop | None:
@@ -185,12 +173,3 @@ def _stop(session: Session, action: Action) -> Stop | None:
     if said.verdict == Verdict.ALLOW:
         return Stop("Only dry runs are allowed now.") if said.dry_run else None
     return Stop(said.reason, _held(said), said.until if said.verdict == Verdict.DEFER else None)
-
-
-def _begun(action: Action, effect: Effect, *, call_id: int | None, resumed: bool, unclear: int, stop: Stop | None) -> Begun:
-    if effect.first_sent_at is None:
-        raise ValueError("an effect under way has first_sent_at")
-    return Begun(
-        action.id, effect.id, call_id, action.org_id, action.kind, effect.vendor, effect.connection_id, action.wire,
-        action.effect_key, effect.first_sent_at, effect.dry_run, resumed, unclear, stop,
-    )  # fmt: skip

@@ -2,20 +2,61 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import set_committed_value
 
 from core.config import get_settings
 from core.errors import NotFound, OpsError
 from core.kit import clock
 from core.kit.actor import Actor
 from core.runtime.actions import kinds, proposing, telling
+from core.runtime.actions.binding import digest
 from core.runtime.actions.kinds import Account, Outgoing, Receipt, Refused
 from core.runtime.actions.models import Action, ActionState, Effect, EffectCall, EffectState
+from core.runtime.runs.outcome import to_json
 
 _OURS = Actor("Effects")
+# all of an effect's statements are written out or made once: making one anew costs as much as running it
+_EFFECT = select(Effect).where(Effect.action_id == bindparam("action")).with_for_update()
+# a refused one may have been edited since: the limits count whom and what this intent is about
+_INTENT = text("""
+    WITH under_way AS (
+        UPDATE actions SET state = 'executing', deferred_until = NULL, error = NULL WHERE id = :action
+    ),
+    effect AS (
+        INSERT INTO effects AS e (org_id, action_id, effect_key, kind, vendor, connection_id, state, dry_run, wire_sha256,
+            audience, recipients, cost_minor, currency, intent_at, first_sent_at, receipt, run_id, demo)
+        VALUES (CAST(:org AS uuid), :action, CAST(:key AS uuid), :kind, :vendor, CAST(:connection AS bigint), 'intent', :dry_run,
+            :wire, :audience, CAST(:recipients AS text[]), :cost, :currency, :now, :now, '{}', :run, :demo)
+        ON CONFLICT (action_id) DO UPDATE SET state = 'intent', vendor = excluded.vendor, connection_id = excluded.connection_id,
+            dry_run = excluded.dry_run, wire_sha256 = excluded.wire_sha256, audience = excluded.audience,
+            recipients = excluded.recipients, cost_minor = excluded.cost_minor, currency = excluded.currency,
+            intent_at = excluded.intent_at, first_sent_at = excluded.first_sent_at, run_id = excluded.run_id
+        RETURNING e.id
+    ),
+    call AS (
+        INSERT INTO effect_calls (org_id, effect_id, vendor, what)
+        SELECT CAST(:org AS uuid), effect.id, :vendor, 'send' FROM effect WHERE :calls RETURNING id
+    )
+    SELECT effect.id, (SELECT id FROM call) FROM effect
+""")
+_DONE = text("""
+    WITH call AS (
+        UPDATE effect_calls SET outcome = 'applied', duration_ms = extract(epoch FROM clock_timestamp() - at) * 1000
+        WHERE id = CAST(:call AS bigint)
+    ),
+    effect AS (
+        UPDATE effects SET state = 'done', finished_at = :now, external_ref = :ref, external_url = :url,
+            receipt = CAST(:receipt AS jsonb)
+        WHERE action_id = :action
+    )
+    UPDATE actions SET state = 'done', finished_at = :now, error = NULL, mode = :mode, external_ref = :ref, external_url = :url
+    WHERE id = :action
+""")
 _NEW_CALL = text("""
     INSERT INTO effect_calls (org_id, effect_id, vendor, what) VALUES (CAST(:org_id AS uuid), :effect_id, :vendor, :what)
     RETURNING id
@@ -104,8 +145,40 @@ def end_call(session: Session, call_id: int, outcome: str, error: Exception | No
 
 
 def _both(session: Session, action_id: int) -> tuple[Action, Effect]:
-    action = proposing.get_locked(session, action_id)
-    return action, session.execute(select(Effect).where(Effect.action_id == action_id).with_for_update()).scalar_one()
+    action, effect = proposing.get_locked(session, action_id), effect_locked(session, action_id)
+    if effect is None:
+        raise NotFound(f"Action {action_id} has no effect.", "This is a fault of the program.")
+    return action, effect
+
+
+def effect_locked(session: Session, action_id: int) -> Effect | None:
+    """The action's line in the ledger, locked until the transaction ends; None before its first intent."""
+    return session.execute(_EFFECT, {"action": action_id}).scalar_one_or_none()
+
+
+def intend(
+    session: Session, action: Action, effect: Effect | None, account: Account | None, dry_run: bool, run_id: int, now: datetime,
+    *, calls: bool,
+) -> tuple[int, int | None]:  # fmt: skip
+    """Write the intent down, and with `calls` that the vendor is about to be called. Returns the effect's id and the call's."""
+    vendor, connection = (account.vendor, account.id) if account else (None, None)
+    values = {
+        "org": action.org_id, "action": action.id, "key": action.effect_key, "kind": action.kind, "vendor": vendor,
+        "connection": connection, "dry_run": dry_run, "wire": digest(action.wire), "audience": action.audience,
+        "recipients": list(action.recipients), "cost": action.cost_minor, "currency": action.currency, "now": now, "run": run_id,
+        "demo": action.demo, "calls": calls,
+    }  # fmt: skip
+    effect_id, call_id = session.execute(_INTENT, values).one()
+    _is_now(action, state=ActionState.EXECUTING, deferred_until=None, error=None)
+    if effect is not None:
+        session.expire(effect)
+    return effect_id, call_id
+
+
+def _is_now(action: Action, **values: Any) -> None:
+    """Let the object say what a statement of ours wrote."""
+    for name, value in values.items():
+        set_committed_value(action, name, value)
 
 
 def record_done(session: Session, action_id: int, receipt: Receipt, call_id: int | None, run_id: int) -> str:
@@ -113,19 +186,18 @@ def record_done(session: Session, action_id: int, receipt: Receipt, call_id: int
     action, effect = _both(session, action_id)
     if effect.state == EffectState.DONE:
         return action.state  # recorded, but the database went away before it could say so
-    if call_id is not None:
-        end_call(session, call_id, "applied")
-    now = clock.now()
-    effect.state, effect.finished_at = EffectState.DONE, now
-    effect.external_ref, effect.external_url, effect.receipt = receipt.ref, receipt.url, dict(receipt.data)
-    action.state, action.finished_at, action.error = ActionState.DONE, now, None
-    action.external_ref, action.external_url = receipt.ref, receipt.url
-    action.mode = "dry_run" if effect.dry_run else "live"
+    now, mode, wire = clock.now(), "dry_run" if effect.dry_run else "live", effect.wire_sha256
+    values = {"call": call_id, "action": action_id, "now": now, "mode": mode, "ref": receipt.ref, "url": receipt.url}
+    session.execute(_DONE, values | {"receipt": to_json(dict(receipt.data))})
+    session.expire(effect)
+    _is_now(
+        action, state=ActionState.DONE, finished_at=now, error=None, mode=mode, external_ref=receipt.ref, external_url=receipt.url
+    )
     if action.undo_of is not None:
         undone(session, action.undo_of)
-    said = f"Dry run, nothing was sent: {action.title}." if effect.dry_run else f"Done: {action.title}."
+    said = f"Dry run, nothing was sent: {action.title}." if mode == "dry_run" else f"Done: {action.title}."
     telling.event(session, action, "done", said, cause_run_id=run_id, payload={"mode": action.mode, "url": receipt.url})
-    telling.seal(session, action, "effect.done", _OURS, {"mode": action.mode, "ref": receipt.ref, "wire": effect.wire_sha256})
+    telling.seal(session, action, "effect.done", _OURS, {"mode": action.mode, "ref": receipt.ref, "wire": wire})
     return action.state
 
 
@@ -190,7 +262,7 @@ def may_have_happened(session: Session, action_id: int) -> bool:
 def abandoned(session: Session, action_id: int) -> str:
     """The run that carried it out has ended without an end for the action, e.g. because somebody cancelled it."""
     action = proposing.get_locked(session, action_id)
-    effect = session.execute(select(Effect).where(Effect.action_id == action_id).with_for_update()).scalar_one_or_none()
+    effect = effect_locked(session, action_id)
     if effect is not None and effect.first_sent_at is not None:
         return record_unknown(session, action_id, "Its run ended before it was known whether it happened.")
     return _failed(session, action, effect, "Its run ended before anything was sent.", "Propose it again if it is still wanted.")

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -112,10 +112,12 @@ def _insert(session: Session, action: Action) -> int | None:
     return session.execute(statement).scalar_one_or_none()
 
 
+_LOCKED = select(Action).where(Action.id == bindparam("id")).with_for_update().execution_options(populate_existing=True)
+
+
 def get_locked(session: Session, action_id: int) -> Action:
     """The action's row, locked until the transaction ends. Raises NotFound."""
-    statement = select(Action).where(Action.id == action_id).with_for_update().execution_options(populate_existing=True)
-    found = session.execute(statement).scalar_one_or_none()
+    found = session.execute(_LOCKED, {"id": action_id}).scalar_one_or_none()
     if found is None:
         raise NotFound(f"There is no action {action_id}.", "See the Approvals page or `ops actions list`.")
     return found

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import bindparam, delete, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -62,14 +62,17 @@ def _best(session: Session, org_id: UUID, names: Sequence[str]) -> Account | Non
     return Account(row.id, row.vendor, row.config) if row else None
 
 
+_SECRET = select(Connection.org_id, Connection.vendor, Connection.config, Connection.secret).where(
+    Connection.id == bindparam("id")
+)
+
+
 def open_account(session: Session, connection_id: int, why: str, run_id: int | None = None, *, by: Actor = SYSTEM) -> Account:
     """The account with its secret, for one purpose; the audit chain keeps who opened it and why.
 
     The entry locks the organisation's chain until the transaction ends. Raises NotFound, KeyMissing, Rejected.
     """
-    row = session.execute(
-        select(Connection.org_id, Connection.vendor, Connection.config, Connection.secret).where(Connection.id == connection_id)
-    ).first()
+    row = session.execute(_SECRET, {"id": connection_id}).first()
     if row is None:
         raise NotFound("The connection was removed.", "Enter it again in Settings → Connections.")
     secret = vault.unseal(session, connection_id, row)

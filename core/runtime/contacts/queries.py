@@ -7,18 +7,28 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import case, func, or_, select, text
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import TEXT, bindparam, case, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, distinct_on
 from sqlalchemy.orm import Session
 
 from core.errors import BadInput, NotFound
 from core.runtime.contacts import rules
+from core.runtime.contacts.counting import AT, COUNTS
 from core.runtime.contacts.models import Suppression, Why
 from core.runtime.orgs.models import Organisation
 
 WEIGHT: Final = (Why.COMPLAINT, Why.OPT_OUT, Why.BOUNCE, Why.MANUAL)
 """The weightiest reason first: the person's own word before a machine's, a machine's before ours."""
 heaviest: Final = case({w.value: i for i, w in enumerate(WEIGHT)}, value=Suppression.why, else_=len(WEIGHT))
+
+
+# made once: each effect asks it
+_SUPPRESSED = (
+    select(Suppression.person, Suppression.why)
+    .where(Suppression.person == func.any(bindparam("people", type_=ARRAY(TEXT))))
+    .ext(distinct_on(Suppression.person))
+    .order_by(Suppression.person, heaviest)
+)
 
 
 def suppressed(session: Session, people: Collection[str]) -> dict[str, str]:
@@ -30,13 +40,7 @@ def suppressed(session: Session, people: Collection[str]) -> dict[str, str]:
     keys = {p: rules.person_key(p) if "@" in p else p for p in people}
     if not keys:
         return {}
-    rows = session.execute(
-        select(Suppression.person, Suppression.why)
-        .where(Suppression.person.in_(sorted(set(keys.values()))))
-        .ext(distinct_on(Suppression.person))
-        .order_by(Suppression.person, heaviest)
-    )
-    why = {r.person: r.why for r in rows}
+    why = {r.person: r.why for r in session.execute(_SUPPRESSED, {"people": sorted(set(keys.values()))})}
     return {given: why[key] for given, key in keys.items() if key in why}
 
 
@@ -144,13 +148,13 @@ class Reached:
     at: datetime
 
 
-_HISTORY = text("""
-    SELECT a.id AS action_id, a.title, e.kind, o.name AS org, a.requested_by, e.state,
-        coalesce(e.finished_at, e.intent_at) AS at
-    FROM effects e JOIN actions a ON a.id = e.action_id JOIN organisations o ON o.id = e.org_id
-    WHERE e.recipients @> ARRAY[CAST(:person AS text)] AND NOT e.dry_run AND e.state <> 'failed'
+_HISTORY = text(f"""
+    WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
+    SELECT a.id AS action_id, a.title, e.kind, o.name AS org, a.requested_by, e.state, {AT} AS at
+    FROM moment, effects e JOIN actions a ON a.id = e.action_id JOIN organisations o ON o.id = e.org_id
+    WHERE e.recipients @> ARRAY[CAST(:person AS text)] AND {COUNTS}
     ORDER BY 7 DESC, e.id DESC LIMIT :limit
-""")
+""")  # noqa: S608
 
 
 def history(session: Session, person: str, *, limit: int = 50) -> list[Reached]:
@@ -159,16 +163,17 @@ def history(session: Session, person: str, *, limit: int = 50) -> list[Reached]:
     return [Reached(**r) for r in rows.mappings()]
 
 
-_CONTACTS = text("""
+_CONTACTS = text(f"""
+    WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
     SELECT count(*) FILTER (WHERE at > now - interval '1 day') AS day,
         count(*) FILTER (WHERE at > now - interval '7 days') AS week,
         count(*) FILTER (WHERE at > now - interval '30 days') AS month, max(at) AS last_at
     FROM (
-        SELECT coalesce(finished_at, clock_timestamp()) AS at, clock_timestamp() AS now FROM effects
-        WHERE recipients @> ARRAY[CAST(:person AS text)] AND NOT dry_run AND state <> 'failed'
-            AND coalesce(finished_at, clock_timestamp()) > clock_timestamp() - interval '31 days'
-    ) contact
-""")
+        SELECT {AT} AS at, moment.now FROM moment, effects e
+        WHERE e.recipients @> ARRAY[CAST(:person AS text)] AND {COUNTS}
+            AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '31 days')
+    ) contact WHERE at > now - interval '31 days'
+""")  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final, NoReturn
 from uuid import UUID
@@ -59,6 +60,7 @@ class Address:
         return self.email
 
 
+@lru_cache(maxsize=4096)
 def person_key(address: str) -> str:
     """The one spelling under which a person is known to suppression and contact ceilings: "dave@gmail.com".
 

@@ -8,7 +8,7 @@ locks, so that it sees all that was committed before them, and with the database
 import contextlib
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,12 +19,13 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from core.errors import BadInput, OpsError
+from core.errors import OpsError
 from core.kit import clock, log
 from core.runtime.actions import kinds
+from core.runtime.actions.binding import APPROVALS, APPROVER
 from core.runtime.actions.models import Action, Audience, Origin
-from core.runtime.contacts.rules import person_key
-from core.runtime.orgs import people
+from core.runtime.contacts.counting import AT, COUNTS
+from core.runtime.contacts.staff import staff_keys
 from core.runtime.policies.models import Stage
 from core.runtime.policies.registry import Values
 from core.runtime.policies.rules.modes import DAY_S, LIMITED, outsiders
@@ -42,14 +43,14 @@ _ASKED_AT: Final = "policies_asked_at"
 PERSON_LOCKS: Final = 1024
 """People share so many locks, since the server has room for a few thousand."""
 
-_CONTEXT = text("""
+_CONTEXT = text(f"""
     SELECT o.name, o.time_zone, current_setting('app.scope', true) AS scope,
-        (SELECT count(DISTINCT d.user_id) FROM action_decisions d WHERE d.action_id = :id AND d.version = :version
-            AND d.payload_sha256 = :sha AND d.decision = 'approve' AND d.counted
+        (SELECT count(DISTINCT {APPROVER}) FROM action_decisions d WHERE {APPROVALS}
             AND (:cost = 0 OR d.user_id IS DISTINCT FROM CAST(:asker AS bigint))) AS approved,
         (SELECT k.scopes FROM api_keys k WHERE k.id = CAST(:api AS bigint) AND k.revoked_at IS NULL) AS scopes
     FROM organisations o WHERE o.id = CAST(:org AS uuid)
-""")
+""")  # noqa: S608
+_SAVE, _BACK, _KEEP = text("SAVEPOINT look"), text("ROLLBACK TO SAVEPOINT look"), text("RELEASE SAVEPOINT look")
 _LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 # it stops at the first that somebody else holds, so what it has taken are the first ones in the order everybody takes them in
 _TRY_LOCK = text("""
@@ -60,16 +61,11 @@ _TRY_LOCK = text("""
     ) SELECT bool_and(got) FROM taken
 """)
 
-# when an effect counts: at its end; now while it is under way, since the vendor may get it at any moment. Nobody knows when one
-# with an unknown end arrived, but not later than two minutes after its last call began.
-_AT = """coalesce(e.finished_at, CASE WHEN e.state = 'unknown' THEN least(moment.now, coalesce(
-    (SELECT max(c.at) + interval '2 minutes' FROM effect_calls c WHERE c.effect_id = e.id), e.intent_at)) END, moment.now)"""
-_COUNTS = """NOT e.dry_run AND e.state <> 'failed' AND e.action_id <> :id
-    AND (e.finished_at IS NOT NULL OR e.first_sent_at IS NOT NULL)"""
+_COUNTS = f"{COUNTS} AND e.action_id <> :id"
 _WINDOW = text(f"""
     WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now),
     sent AS (
-        SELECT {_AT} AS at FROM moment, effects e
+        SELECT {AT} AS at FROM moment, effects e
         WHERE e.org_id = CAST(:org AS uuid) AND e.kind = :kind AND {_COUNTS}
             AND (e.finished_at IS NULL OR e.finished_at > moment.now - CAST(:window AS interval))
     ),
@@ -88,7 +84,7 @@ _WINDOW = text(f"""
 _CONTACTS = text(f"""
     WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
     SELECT person, array_agg(at ORDER BY at) AS at FROM (
-        SELECT person, {_AT} AS at, moment.now FROM moment, effects e, unnest(e.recipients) AS person
+        SELECT person, {AT} AS at, moment.now FROM moment, effects e, unnest(e.recipients) AS person
         WHERE e.recipients && CAST(:people AS text[]) AND person = ANY(CAST(:people AS text[])) AND {_COUNTS}
             AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '31 days')
     ) reached WHERE at > now - interval '31 days' GROUP BY person
@@ -96,7 +92,7 @@ _CONTACTS = text(f"""
 _OUTSIDE = text(f"""
     WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now)
     SELECT moment.now, ARRAY(
-        SELECT {_AT} AS at FROM effects e
+        SELECT {AT} AS at FROM effects e
         WHERE e.org_id = CAST(:org AS uuid) AND {_COUNTS}
             AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '24 hours')
             AND CASE WHEN cardinality(e.recipients) > 0 THEN EXISTS (
@@ -109,7 +105,7 @@ _OUTSIDE = text(f"""
 _MONEY = text(f"""
     WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now),
     spent AS (
-        SELECT e.cost_minor, {_AT} AS at FROM moment, effects e
+        SELECT e.cost_minor, {AT} AS at FROM moment, effects e
         WHERE e.org_id = CAST(:org AS uuid) AND e.currency = :currency AND e.cost_minor <> 0 AND {_COUNTS}
             AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '8 days')
     )
@@ -180,7 +176,7 @@ def _around(session: Session, action: Action, numbers: Mapping[str, Values]) -> 
     if found.scope != "staff":
         raise RuntimeError("policies are asked in a transaction of the staff's scope: contacts count across organisations")
     facing = _facing(action, found.approved)
-    staff = _staff(session) if facing.recipients else ()
+    staff = staff_keys(session) if facing.recipients else ()
     strangers = tuple(p for p in facing.recipients if p not in set(staff))
     ours = numbers["send_mode"]["our_domains"]
     domains = tuple(str(d).strip().lower().lstrip("@") for d in ours) if isinstance(ours, list) else ()
@@ -211,14 +207,6 @@ def _untrusted(action: Action, kind: kinds.ActionKind | None) -> tuple[str, ...]
         origin = said.get("origin") if isinstance(said, Mapping) else action.origin
         if origin != Origin.TRUSTED and action.payload.get(name) not in (None, "", [], ()):
             found.append(labels.get(name, name.replace("_", " ")).lower())
-    return tuple(found)
-
-
-def _staff(session: Session) -> tuple[str, ...]:
-    found = []
-    for person in people.everybody(session):
-        with contextlib.suppress(BadInput):
-            found.append(person_key(person.email))
     return tuple(found)
 
 
@@ -280,20 +268,41 @@ def _guarded(session: Session, action: Action, around: _Around, sending: bool) -
     if not sending and not people:
         return (None, (), True), ({}, True)
     try:
-        with session.begin_nested():
+        with _savepoint(session):
             return _stops(session, action) if sending else (None, (), True), _suppressed(session, people)
     except Exception as error:
         if getattr(error, "connection_invalidated", False):
             raise  # the database is away: nothing is decided, it is tried again
-        logger.error("look_failed", action_id=action.id, error=type(error).__name__)
+        logger.error("look_failed", action_id=action.id, error=type(error).__name__)  # once more, to see which of them
     stops: _Stops = (None, (), False) if sending else (None, (), True)
     suppressed: _Suppressed = ({}, False)
     if sending:
-        with contextlib.suppress(Exception), session.begin_nested():
+        with _logged(action, "kill switch"), _savepoint(session):
             stops = _stops(session, action)
-    with contextlib.suppress(Exception), session.begin_nested():
+    with _logged(action, "suppression list"), _savepoint(session):
         suppressed = _suppressed(session, people)
     return stops, suppressed
+
+
+@contextlib.contextmanager
+def _logged(action: Action, what: str) -> Iterator[None]:
+    """What can't be read is written down; the verdict then says so, and denies."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - fails closed
+        logger.error("unreadable", what=what, action_id=action.id, error=type(error).__name__)
+
+
+@contextlib.contextmanager
+def _savepoint(session: Session) -> Iterator[None]:
+    """`Session.begin_nested` at a fifth of its price: nothing is added or changed within, so no state need be kept."""
+    session.execute(_SAVE)
+    try:
+        yield
+    except BaseException:
+        session.execute(_BACK)
+        raise
+    session.execute(_KEEP)
 
 
 def _stops(session: Session, action: Action) -> _Stops:
