@@ -17,7 +17,7 @@ def draw(detail: ActionDetail, user: CurrentUser, people: dict[int, str], follow
     row = detail.row
     # the version is part of every key: a click on an older screen finds no button
     key = f"{where}_{row.id}_{row.payload_sha256[:16]}_{row.state}"
-    panel = action_deeds.panel_of(row.id, row.payload_sha256)
+    panel = action_deeds.panel_of(row.id, row.payload_sha256, row.state)
     with st.container(key=f"decide_{where}"):
         if panel is not None and action_words.may_decide(row, user):
             _PANELS[panel](detail, people, key)

@@ -19,6 +19,8 @@ from core.runtime.actions.models import ActionState, Decided
 
 VIA = "web"
 PANEL = "_action_panel"
+_FITS = {"undo": (ActionState.DONE,), "withdraw": (ActionState.DEFERRED, ActionState.APPROVED)}
+"""The states a form is for; any other is for what awaits a decision. Deciding leaves the hash as it is, so it can't tell."""
 
 
 def open_panel(name: str, action_id: int, sha: str) -> None:
@@ -31,20 +33,27 @@ def close_panel() -> None:
     st.session_state.pop(PANEL, None)
 
 
-def panel_of(action_id: int, sha: str) -> str | None:
-    """Which form is open for exactly this version; one that was opened for an older version is put away."""
+def panel_of(action_id: int, sha: str, state: str) -> str | None:
+    """Which form is open for exactly this version; one for an older version, or that came too late, is put away."""
     opened = st.session_state.get(PANEL)
     if opened is None or opened[1] != action_id:
         return None
+    name = str(opened[0])
     if opened[2] != sha:
-        close_panel()
-        page.attempt(_moved_on, here=True)
-        return None
-    return str(opened[0])
+        late = "It changed while you wrote.", "Read it again; your text was not used."
+    elif state in _FITS.get(name, (ActionState.AWAITING,)):
+        return name
+    elif name in _FITS:
+        late = "It changed meanwhile.", "Look at it again; nothing was taken back."
+    else:
+        late = "It was decided while you wrote.", "Look at it again; your text was not used."
 
+    def say() -> None:
+        raise OpsError(*late)
 
-def _moved_on() -> str:
-    raise OpsError("It changed while you wrote.", "Read it again; your text was not used.")
+    close_panel()
+    page.attempt(say, here=True)
+    return None
 
 
 def _do(work: Callable[[Any, CurrentUser], str | None], *, close: bool = True) -> bool:

@@ -2,13 +2,17 @@
 
 from datetime import timedelta
 
+import pytest
+
 from core.kit import clock
 from core.kit import db as database
 from core.kit.db import STAFF
+from core.runtime.actions import service
+from core.runtime.actions.models import Action, Decided
 from core.runtime.runs import service as runs
 from tests import acts
 from tests.pages.conftest import said
-from tests.pages.test_action import button, put
+from tests.pages.test_action import button, person, put
 from tests.tools.counting import queries
 
 
@@ -17,6 +21,50 @@ def test_after_deciding_the_next_one_is_one_tap_away(open_page):
     at = open_page("action", action=str(first))
     button(at, "approve").click().run()
     assert f'Next: <a href="/action?action={second}">' in said(at)
+
+
+@pytest.mark.parametrize(("form", "given"), [("reject", "state"), ("reply", "state"), ("edit", "hash")])
+def test_a_form_that_somebody_overtook_is_put_away_with_a_word(open_page, form, given):
+    action_id = put()
+    at = open_page("action", action=str(action_id))
+    button(at, form).click().run()
+    at.text_area[0].set_value("Not like this.")
+    with database.transaction(STAFF) as session:
+        known = session.get(Action, action_id)
+        seen = {"payload_sha256": known.payload_sha256, "via": "web"}
+        if given == "state":
+            service.decide(session, action_id, Decided.APPROVE, person(session, "Dave"), **seen)
+        else:
+            service.edit(session, action_id, {"text": "Another text."}, person(session, "Dave"), **seen)
+    at.run()
+    assert not at.text_area
+    assert button(at, f"go_{form}") is None
+    assert "your text was not used" in at.toast[0].value
+    assert "while you wrote" in at.toast[0].value
+    at.run()
+    assert not at.toast, "it is said once"
+
+
+def test_an_undo_that_somebody_else_began_is_put_away(open_page):
+    action_id = put(state="done", mode="live", finished_at=clock.now(), reversible=True)
+    at = open_page("action", action=str(action_id))
+    button(at, "undo").click().run()
+    with database.transaction(STAFF) as session:
+        session.get(Action, action_id).state = "undone"
+    at.run()
+    assert button(at, "go_undo") is None
+    assert "nothing was taken back" in at.toast[0].value
+
+
+def test_dropping_stays_open_while_it_can_still_be_dropped(open_page):
+    action_id = put(state="deferred", deferred_until=clock.now() + timedelta(hours=3))
+    at = open_page("action", action=str(action_id))
+    button(at, "withdraw").click().run()
+    with database.transaction(STAFF) as session:
+        session.get(Action, action_id).state = "approved"
+    at.run()
+    assert button(at, "go_withdraw") is not None
+    assert not at.toast
 
 
 def test_the_run_that_asked_and_today_lead_to_it(open_page):
