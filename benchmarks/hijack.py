@@ -190,8 +190,7 @@ def _clients_with_reports(scene: Scene, many: int) -> list[str]:
 def environment(world: World) -> dict[str, str]:
     """Settings under which the scene runs."""
     return world.environment | {k: v for k, v in world.keys.items() if k != "SMTP_URL"} | {
-        "OPS_DAY_BUDGET_USD": "10000", "OPS_ORG_DAY_BUDGET_USD": "10000", "OPS_RUN_BUDGET_TOKENS": "500000",
-        "OPS_RUN_BUDGET_CALLS": "200", "OPS_MODEL_BACKOFF_S": "0.02", "OPS_RUN_BUDGET_USD": "100",
+        "OPS_MODEL_BACKOFF_S": "0.02",
     }  # fmt: skip
 
 

@@ -27,7 +27,10 @@ _LIVE = {
     "send_mode": {"mode": "live", "daily_cap": 1000, "our_domains": ["manageai.io", "manageai.example"]},
     "rate_limit": {"kinds": {"mail.send": 5000, "slack.post": 5000}, "others": 5000},
     "contact_ceiling": {"week": 50, "month": 200, "quiet": False},
-}
+    "model_budget": {
+        "run_cents": 10_000, "run_tokens": 500_000, "run_calls": 200, "day_cents": 1_000_000, "org_day_cents": 1_000_000,
+    },
+}  # fmt: skip
 
 
 class Scene:

@@ -23,8 +23,8 @@ def _numbers(values: Mapping[str, Any]) -> tuple[Number, ...]:
         Number("run_tokens", "Tokens of one run", "count", values["tokens"], 0, 2_000_000, help="Read and written together."),
         Number("run_calls", "Model calls of one run", "count", values["calls"], 0, 500, help="Steps, look-ups and drafts."),
         Number("org_day_cents", "One organisation a day", "money", values["org"], 0, 1_000_000, help="A client's own wins."),
-        Number("day_cents", "All together a day", "money", values["day"], 0, 1_000_000, help="All organisations together."),
-        Number("warn_percent", "Warn at", "percent", limits.WARN_PERCENT, 10, 100, help="Raises an alert once a day."),
+        Number("day_cents", "All together a day", "money", values["day"], 0, 1_000_000, help="Only the agency's number counts."),
+        Number("warn_percent", "Warn at", "percent", limits.WARN_PERCENT, 10, 100, help="Only the agency's number counts."),
         Number("hops", "Events in a chain", "count", limits.MAX_HOPS, 1, 20, help="How often agents may answer each other."),
     )  # fmt: skip
 

@@ -25,6 +25,8 @@ from core.runtime.orgs.models import AGENCY_ID, Organisation
 from core.runtime.runs.models import Run
 
 _PAGE = f"/policy?policy={limits.KEY}"
+_RAISE = "Raise it on the policy page if the job needs more."
+_RAISE_OR_WAIT = "Raise it on the policy page, or wait until tomorrow."
 _LOCK = text("SELECT pg_advisory_xact_lock(hashtextextended('model budget', 0))")
 
 
@@ -76,24 +78,19 @@ class Stopped(BudgetExceeded):
 def _check_run(session: Session, run_id: int, tokens: int, worst: int, allowed: Limits) -> None:
     spent_tokens, cost, calls = _spent_by_run(session, run_id)
     if calls >= allowed.run_calls:
-        raise Stopped(
-            f"The run made {calls:,} model calls, which is all it may.", "Raise the calls of one run if the job needs more."
-        )
+        raise Stopped(f"The run made {calls:,} model calls, which is all it may.", _RAISE)
     if spent_tokens + tokens > allowed.run_tokens:
-        raise Stopped("The run's token budget is used up.", "Raise OPS_RUN_BUDGET_TOKENS if the job needs more.")
+        raise Stopped("The run's token budget is used up.", _RAISE)
     if cost + worst > allowed.run_microusd:
-        raise Stopped("The run's budget is used up.", "Raise OPS_RUN_BUDGET_USD if the job needs more.")
+        raise Stopped("The run's budget is used up.", _RAISE)
 
 
 def _check_day(session: Session, org_id: UUID, worst: int, allowed: Limits) -> None:
     day, together, own = _spent_today(session, org_id)
     if together + worst > allowed.day_microusd:
-        raise Stopped("The day budget is used up.", "Raise OPS_DAY_BUDGET_USD, or wait until tomorrow.", f"day:{day}")
+        raise Stopped("The day budget is used up.", _RAISE_OR_WAIT, f"day:{day}")
     if own + worst > allowed.org_day_microusd:
-        raise Stopped(
-            "The organisation's day budget is used up.", "Raise it on the policy page, or wait until tomorrow.",
-            f"org:{org_id}:{day}",
-        )  # fmt: skip
+        raise Stopped("The organisation's day budget is used up.", _RAISE_OR_WAIT, f"org:{org_id}:{day}")
     _warn(session, f"day:{day}", "All agents together", together + worst, allowed.day_microusd, allowed.warn_percent)
     if (own + worst) * 100 >= allowed.org_day_microusd * allowed.warn_percent:
         name = session.scalar(select(Organisation.name).where(Organisation.id == org_id)) or "An organisation"

@@ -1,6 +1,7 @@
-"""How much agents may use: a person's numbers over the environment's over the built-in ones, and how far a chain may go.
+"""How much agents may use, and how far a chain may go.
 
-The numbers stand on the policy page as "Model budget"; that policy judges no action, it bounds the runs that make them.
+The numbers stand on the policy page as "Model budget" (see `budget_policy`, whose defaults come from the environment); that
+policy judges no action, it bounds the runs that make them.
 """
 
 from dataclasses import dataclass
@@ -10,11 +11,10 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.config import get_settings
 from core.errors import BudgetExceeded
 from core.runtime.events.models import Event
 from core.runtime.orgs.models import AGENCY_ID
-from core.runtime.policies.models import PolicySetting
+from core.runtime.policies import settings
 from core.runtime.runs.models import CauseKind, Run
 
 KEY: Final = "model_budget"
@@ -37,24 +37,13 @@ class Limits:
 
 
 def of(session: Session, org_id: UUID = AGENCY_ID) -> Limits:
-    """The limits in force: environment, then the agency's own numbers, then the organisation's."""
-    settings = get_settings()
-    cents = {
-        "run_cents": settings.run_budget_usd * 100, "day_cents": settings.day_budget_usd * 100,
-        "org_day_cents": settings.org_day_budget_usd * 100, "run_tokens": settings.run_budget_tokens,
-        "run_calls": settings.run_budget_calls, "warn_percent": WARN_PERCENT, "hops": MAX_HOPS,
-    }  # fmt: skip
-    rows = session.execute(
-        select(PolicySetting.org_id, PolicySetting.values).where(
-            PolicySetting.policy == KEY, PolicySetting.org_id.in_({AGENCY_ID, org_id})
-        )
-    ).all()
-    for row in sorted(rows, key=lambda r: r.org_id != AGENCY_ID):
-        cents |= {k: v for k, v in row.values.items() if k in cents and isinstance(v, int | float) and not isinstance(v, bool)}
+    """The limits in force for an organisation. What holds for all of them together is the agency's to say, never a client's."""
+    common = settings.values(session, AGENCY_ID, KEY)
+    own = settings.values(session, org_id, KEY) if org_id != AGENCY_ID else common
     return Limits(
-        round(cents["run_cents"] * _MICRO_A_CENT), int(cents["run_tokens"]), int(cents["run_calls"]),
-        round(cents["day_cents"] * _MICRO_A_CENT), round(cents["org_day_cents"] * _MICRO_A_CENT),
-        int(cents["warn_percent"]), int(cents["hops"]),
+        round(own["run_cents"] * _MICRO_A_CENT), own["run_tokens"], own["run_calls"],
+        round(common["day_cents"] * _MICRO_A_CENT), round(own["org_day_cents"] * _MICRO_A_CENT),
+        common["warn_percent"], own["hops"],
     )  # fmt: skip
 
 

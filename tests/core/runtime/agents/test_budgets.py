@@ -6,27 +6,22 @@ import pytest
 import time_machine
 from sqlalchemy import func, select, text
 
-from core.config import get_settings
 from core.errors import BudgetExceeded
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.agents import budgets, prices, queries
+from core.runtime.agents.limits import KEY
 from core.runtime.agents.models import ModelCall
 from core.runtime.orgs.models import AGENCY_ID
 from tests.core.runtime.agents import lab
 from tests.fakeworld import anthropic as fake
+from tests.gates import set_numbers
 
 
-@pytest.fixture
-def limits(monkeypatch):
-    def set_to(**values):
-        for name, value in values.items():
-            monkeypatch.setenv(f"OPS_{name.upper()}", str(value))
-        get_settings.cache_clear()
-
-    yield set_to
-    monkeypatch.undo()
-    get_settings.cache_clear()
+def limits(**values) -> None:
+    """These numbers hold from now on."""
+    with database.transaction(STAFF) as session:
+        set_numbers(session, KEY, **values)
 
 
 def reserve(run_id: int, tokens: int = 1000, most: int = 1000) -> budgets.Reservation:
@@ -35,9 +30,9 @@ def reserve(run_id: int, tokens: int = 1000, most: int = 1000) -> budgets.Reserv
     )
 
 
-def test_twenty_workers_cannot_spend_the_same_dollar(agency, limits):
+def test_twenty_workers_cannot_spend_the_same_dollar(agency):
     """A call costs at most 12,000 millionths here; 0.1 dollars hold 8 of them, however many ask at once."""
-    limits(day_budget_usd=0.1, run_budget_usd=100, run_budget_tokens=10**9)
+    limits(day_cents=10, run_cents=10_000, run_tokens=10**9)
     runs = [lab.enqueue() for _ in range(20)]
     gate, got, refused = threading.Barrier(20), [], []
 
@@ -60,8 +55,8 @@ def test_twenty_workers_cannot_spend_the_same_dollar(agency, limits):
         assert session.scalar(select(func.count()).select_from(ModelCall)) == 8
 
 
-def test_what_a_call_did_not_use_is_given_back(agency, limits):
-    limits(day_budget_usd=0.02, run_budget_usd=100)
+def test_what_a_call_did_not_use_is_given_back(agency):
+    limits(day_cents=2, run_cents=10_000)
     run_id = lab.enqueue()
     held = reserve(run_id)
     with pytest.raises(BudgetExceeded):
@@ -79,20 +74,30 @@ def test_unknown_use_counts_as_the_worst_case(agency):
     assert lab.get(held.run_id).cost_microusd == held.cost_microusd == 12_000
 
 
-def test_a_run_has_its_own_limits(agency, limits):
-    limits(run_budget_tokens=3_999)
+def test_a_run_has_its_own_limits(agency):
+    limits(run_tokens=3_999)
     run_id = lab.enqueue()
     reserve(run_id)
     with pytest.raises(BudgetExceeded, match="token budget"):
         reserve(run_id)
-    limits(run_budget_tokens=10**9, run_budget_usd=0.02)
+    limits(run_tokens=10**9, run_cents=2)
     with pytest.raises(BudgetExceeded, match="run's budget"):
         reserve(run_id)
     reserve(lab.enqueue())
 
 
-def test_a_new_day_has_a_new_budget(agency, limits):
-    limits(day_budget_usd=0.012)
+@pytest.mark.parametrize(
+    "values", [{"run_calls": 0}, {"run_tokens": 1}, {"run_cents": 0}, {"day_cents": 0}, {"org_day_cents": 0}]
+)
+def test_a_stop_says_where_the_number_stands(agency, values):
+    limits(**values)
+    with pytest.raises(BudgetExceeded) as stopped:
+        reserve(lab.enqueue())
+    assert stopped.value.next_step.startswith("Raise it on the policy page")
+
+
+def test_a_new_day_has_a_new_budget(agency):
+    limits(day_cents=1.2)
     held = reserve(lab.enqueue())
     with database.transaction(STAFF) as session:
         session.execute(text("UPDATE model_calls SET created_at = created_at - interval '25 hours'"))
@@ -102,12 +107,12 @@ def test_a_new_day_has_a_new_budget(agency, limits):
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"day_budget_usd": 0.001}, "The day budget is used up."),
-        ({"run_budget_usd": 0.001}, "The run's budget is used up."),
-        ({"run_budget_tokens": 100}, "The run's token budget is used up."),
+        ({"day_cents": 0.1}, "The day budget is used up."),
+        ({"run_cents": 0.1}, "The run's budget is used up."),
+        ({"run_tokens": 100}, "The run's token budget is used up."),
     ],
 )
-def test_without_budget_no_call_is_made_and_the_report_says_so(values, words, agency, fake_anthropic, limits):
+def test_without_budget_no_call_is_made_and_the_report_says_so(values, words, agency, fake_anthropic):
     limits(**values)
     lab.schedule()
     run = lab.run()
@@ -117,9 +122,9 @@ def test_without_budget_no_call_is_made_and_the_report_says_so(values, words, ag
     assert lab.calls(run.id) == []
 
 
-def test_the_correction_is_not_asked_for_when_the_budget_ends_between(agency, fake_anthropic, limits):
+def test_the_correction_is_not_asked_for_when_the_budget_ends_between(agency, fake_anthropic):
     fake_anthropic.script(fake.adding("Also 57 deals slipped."))
-    limits(run_budget_tokens=6_500)
+    limits(run_tokens=6_500)
     lab.schedule()
     run = lab.run()
     assert [c.outcome for c in lab.calls(run.id)] == ["rejected"]

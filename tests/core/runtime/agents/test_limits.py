@@ -12,10 +12,10 @@ from core.runtime.agents import budgets, costs, limits
 from core.runtime.alerts.models import Alert
 from core.runtime.events import service as events
 from core.runtime.orgs.models import AGENCY_ID, Organisation, OrgKind
-from core.runtime.policies.models import PolicySetting
 from core.runtime.runs.models import Run, RunState
 from tests.cast import CORNERSTONE_ORG
 from tests.core.runtime.agents import lab
+from tests.gates import set_numbers
 
 
 @pytest.fixture
@@ -23,18 +23,6 @@ def agency(agency):
     with database.transaction(STAFF) as session:
         session.add(Organisation(id=CORNERSTONE_ORG, name="Cornerstone", kind=OrgKind.CLIENT))
     return agency
-
-
-@pytest.fixture
-def setting(monkeypatch):
-    def set_to(**values):
-        for name, value in values.items():
-            monkeypatch.setenv(f"OPS_{name.upper()}", str(value))
-        get_settings.cache_clear()
-
-    yield set_to
-    monkeypatch.undo()
-    get_settings.cache_clear()
 
 
 def reserve(run_id: int, org_id=AGENCY_ID) -> budgets.Reservation:
@@ -46,7 +34,7 @@ def reserve(run_id: int, org_id=AGENCY_ID) -> budgets.Reservation:
 
 def change(org_id=AGENCY_ID, **values) -> None:
     with database.transaction(STAFF) as session:
-        session.add(PolicySetting(org_id=org_id, policy=limits.KEY, values=values, edited_by="Dave"))
+        set_numbers(session, limits.KEY, org_id=org_id, **values)
 
 
 def alerts() -> list[Alert]:
@@ -54,8 +42,8 @@ def alerts() -> list[Alert]:
         return list(session.scalars(select(Alert).order_by(Alert.id)))
 
 
-def test_one_organisation_cannot_use_what_is_for_all(agency, setting):
-    setting(org_day_budget_usd=0.03, day_budget_usd=1)
+def test_one_organisation_cannot_use_what_is_for_all(agency):
+    change(org_day_cents=3, day_cents=100)
     reserve(lab.enqueue(), CORNERSTONE_ORG)
     reserve(lab.enqueue(), CORNERSTONE_ORG)
     with pytest.raises(BudgetExceeded, match="organisation's day budget"):
@@ -68,8 +56,9 @@ def test_one_organisation_cannot_use_what_is_for_all(agency, setting):
     assert (stopped.title, stopped.count) == ("A model budget is used up", 1)
 
 
-def test_a_persons_number_wins_over_the_environment_and_a_clients_over_the_agencys(agency, setting):
-    setting(org_day_budget_usd=5)
+def test_a_persons_number_wins_over_the_environment_and_a_clients_over_the_agencys(agency):
+    with database.transaction(STAFF) as session:
+        assert limits.of(session).org_day_microusd == get_settings().org_day_budget_usd * 1_000_000
     change(org_day_cents=2, run_calls=7)
     change(CORNERSTONE_ORG, org_day_cents=4)
     with database.transaction(STAFF) as session:
@@ -81,8 +70,19 @@ def test_a_persons_number_wins_over_the_environment_and_a_clients_over_the_agenc
         reserve(lab.enqueue())
 
 
-def test_the_warning_comes_in_time_and_once_a_day(agency, setting):
-    setting(day_budget_usd=0.06, org_day_budget_usd=100)
+def test_what_is_for_all_together_is_the_agencys_to_say(agency):
+    change(day_cents=2, warn_percent=100)
+    change(CORNERSTONE_ORG, day_cents=1_000, warn_percent=10)
+    with database.transaction(STAFF) as session:
+        found = limits.of(session, CORNERSTONE_ORG)
+    assert (found.day_microusd, found.warn_percent) == (20_000, 100)
+    reserve(lab.enqueue())
+    with pytest.raises(BudgetExceeded, match="day budget is used up"):
+        reserve(lab.enqueue(), CORNERSTONE_ORG)
+
+
+def test_the_warning_comes_in_time_and_once_a_day(agency):
+    change(day_cents=6, org_day_cents=10_000)
     for _ in range(3):
         reserve(lab.enqueue())
     assert alerts() == []
@@ -93,8 +93,8 @@ def test_the_warning_comes_in_time_and_once_a_day(agency, setting):
     assert warned.title == "All agents together: 80 % of today's model budget is used"
 
 
-def test_a_run_that_calls_the_model_for_ever_is_stopped_with_one_alert(agency, setting):
-    setting(run_budget_calls=3)
+def test_a_run_that_calls_the_model_for_ever_is_stopped_with_one_alert(agency):
+    change(run_calls=3)
     run_id = lab.enqueue()
     for _ in range(3):
         reserve(run_id)
