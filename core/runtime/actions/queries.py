@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Select, and_, case, cast, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
+from core.runtime.actions import kinds
 from core.runtime.actions.detail import ActionDetail as ActionDetail
 from core.runtime.actions.detail import contents as contents
 from core.runtime.actions.detail import get as get
@@ -14,6 +15,7 @@ from core.runtime.actions.models import Action, ActionState
 from core.runtime.actions.rows import ActionRow as ActionRow
 from core.runtime.actions.rows import approved_by, edited_by, is_theirs, row_columns, to_row
 from core.runtime.orgs.models import Organisation
+from core.runtime.switches import queries as switches
 
 MAX_PAGE = 200
 GROUPS: dict[str, tuple[ActionState, ...]] = {
@@ -132,9 +134,8 @@ def counts(session: Session, wanted: ActionFilter | None = None) -> dict[str, in
 
 
 def choices(session: Session) -> Choices:
-    """The kinds and agents that occur, by name. One query."""
-    found = session.execute(select(Action.kind, Action.agent).distinct()).all()
-    return Choices(tuple(sorted({k for k, _ in found})), tuple(sorted({a for _, a in found if a})))
+    """All kinds, and the agents there are, by name. One query."""
+    return Choices(tuple(k.name for k in kinds.kinds()), tuple(switches.agents(session)))
 
 
 def _waits_for(user_id: int, role: str) -> ColumnElement[bool]:

@@ -94,22 +94,25 @@ class VerdictRow:
     at: datetime
 
 
+# statement_timestamp, not clock_timestamp: only what stays the same in a statement bounds the walk of an index
 _DECIDED = text("""
-    SELECT policy, verdict, count(*) AS n FROM (
-        SELECT DISTINCT ON (policy, action_id) policy, verdict FROM policy_verdicts
-        WHERE at > clock_timestamp() - make_interval(days => :days) ORDER BY policy, action_id, id DESC
-    ) last GROUP BY policy, verdict
+    SELECT p.policy, d.verdict, d.n FROM unnest(CAST(:policies AS text[])) AS p (policy) CROSS JOIN LATERAL (
+        SELECT verdict, count(*) AS n FROM (
+            SELECT DISTINCT ON (action_id) verdict FROM policy_verdicts v
+            WHERE v.policy = p.policy AND at > statement_timestamp() - make_interval(days => :days) ORDER BY action_id, id DESC
+        ) last GROUP BY verdict
+    ) d
 """)
 _BY_DAY = text("""
     SELECT date_trunc('day', at AT TIME ZONE :zone) AS day, verdict, count(*) AS n FROM (
         SELECT DISTINCT ON (action_id) verdict, at FROM policy_verdicts
-        WHERE policy = :policy AND at > clock_timestamp() - make_interval(days => :days) ORDER BY action_id, id DESC
+        WHERE policy = :policy AND at > statement_timestamp() - make_interval(days => :days) ORDER BY action_id, id DESC
     ) last GROUP BY 1, 2 ORDER BY 1
 """)
 _VERDICTS = text("""
     SELECT v.action_id, a.title, o.name AS org, v.stage, v.verdict, v.reason, v.until, v.at FROM (
         SELECT DISTINCT ON (action_id) * FROM policy_verdicts
-        WHERE policy = :policy AND at > clock_timestamp() - make_interval(days => :days) ORDER BY action_id, id DESC
+        WHERE policy = :policy AND at > statement_timestamp() - make_interval(days => :days) ORDER BY action_id, id DESC
     ) v JOIN actions a ON a.id = v.action_id JOIN organisations o ON o.id = v.org_id
     WHERE (CAST(:verdict AS text) IS NULL OR v.verdict = CAST(:verdict AS text)) ORDER BY v.at DESC, v.action_id DESC LIMIT :limit
 """)
@@ -120,7 +123,8 @@ def every(session: Session) -> list[Line]:
     rows = session.execute(select(PolicySetting)).scalars().all()
     held = settings.everything(session, AGENCY_ID)
     decided: dict[str, dict[Verdict, int]] = {}
-    for r in session.execute(_DECIDED, {"days": DAYS}):
+    keys = [p.key for p in registry.policies()]
+    for r in session.execute(_DECIDED, {"policies": keys, "days": DAYS}):
         decided.setdefault(r.policy, {})[Verdict(r.verdict)] = r.n
     agency = {r.policy: r for r in rows if r.org_id == AGENCY_ID}
     own: dict[str, int] = {}

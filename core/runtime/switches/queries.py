@@ -131,11 +131,17 @@ def find(session: Session, switch_id: int) -> Switch | None:
     return None if row is None else _switch(row)
 
 
-_AGENTS = text("SELECT agent FROM schedules UNION SELECT agent FROM actions WHERE agent IS NOT NULL")
+# not of all actions there ever were: each page asks this
+_AGENTS = text("""
+    SELECT agent FROM schedules UNION
+    SELECT agent FROM (SELECT agent FROM actions ORDER BY id DESC LIMIT 500) recent WHERE agent IS NOT NULL UNION
+    SELECT agent FROM actions WHERE agent IS NOT NULL
+    AND state IN ('proposed', 'awaiting_approval', 'deferred', 'approved', 'executing', 'unknown')
+""")
 
 
 def agents(session: Session) -> list[str]:
-    """Agents that can be stopped, by name."""
+    """Agents that can be stopped, by name: those with a job, and those of recent and open actions."""
     from core.runtime.agents.specs import specs
     from core.runtime.notifications.models import AGENT
 

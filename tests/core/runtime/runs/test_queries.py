@@ -1,13 +1,10 @@
 """Read models of the ledger: words, chips, pages, strips, charts, and one run's whole story."""
 
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
-from sqlalchemy import event, insert, text
+from sqlalchemy import insert, text
 
-from core.config import get_settings
 from core.errors import NotFound
 from core.kit import db as database
 from core.kit.actor import Actor
@@ -19,23 +16,9 @@ from core.runtime.runs.models import Reason, Run, RunLog, RunState, RunStep
 from core.runtime.runs.queries import RunFilter
 from core.runtime.runs.rules import REASON_WORDS, STATE_WORDS, Word, run_word, states_of
 from core.runtime.schedules.models import Schedule
+from tests.tools import plans
 
 NOW = datetime.now(UTC)
-
-
-@contextmanager
-def _statements():
-    """The statements sent while inside, with their values."""
-    asked = []
-
-    def note(_connection, _cursor, statement, values, *_rest):
-        asked.append((statement, values))
-
-    event.listen(database.engine(), "before_cursor_execute", note)
-    try:
-        yield asked
-    finally:
-        event.remove(database.engine(), "before_cursor_execute", note)
 
 
 def _run(session, state="succeeded", reason=None, **values):
@@ -187,7 +170,7 @@ def test_detail_tells_the_whole_story_in_six_queries(db):
                                                attempt=1, started_at=NOW - timedelta(seconds=30)))  # fmt: skip
         session.execute(insert(RunLog).values(org_id=AGENCY_ID, run_id=second, level="info", message="Hello"))
         session.flush()
-        with _statements() as asked:
+        with plans.statements() as asked:
             found = queries.run_detail(session, second)
         assert len(asked) == 6
     assert [(c.kind, c.label) for c in found.causes] == [
@@ -219,9 +202,8 @@ def test_lists_and_strips_read_an_index_and_not_all_runs(db):
     with database.transaction(STAFF) as session:
         schedule = _schedule(session)
         _fill(session, schedule, 20_000)
-    with psycopg.connect(str(get_settings().database_admin_url), autocommit=True) as connection:
-        connection.execute("ANALYZE runs")
-    with database.transaction(STAFF) as session, _statements() as asked:
+    plans.learn("runs")
+    with database.transaction(STAFF) as session, plans.statements() as asked:
         queries.list_runs(session)
         queries.list_runs(session, RunFilter(before_id=10_000))
         queries.list_runs(session, RunFilter(words=["Quarantined"]))
@@ -229,6 +211,5 @@ def test_lists_and_strips_read_an_index_and_not_all_runs(db):
         queries.daily_outcomes(session, 1)
         queries.oldest_runnable_s(session)
         queries.names(session)
-        for statement, values in list(asked):
-            plan = session.connection().exec_driver_sql("EXPLAIN " + statement, values).scalars().all()
-            assert not any("Seq Scan on runs" in line for line in plan), "\n".join(plan)
+        for plan in plans.plans(session, asked):
+            assert "Seq Scan on runs" not in plan, plan
