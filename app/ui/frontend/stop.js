@@ -16,12 +16,14 @@ export default function({parentElement:root,data,setTriggerValue}){
    const opts=[['everything','Everything','No message, no record, no post leaves. Reading and drafting go on.'],['organisation','One organisation','<select aria-label="Organisation" name="org">'+S.data.orgs.map(o=>`<option value="${esc(o[0])}">${esc(o[1])}</option>`).join('')+'</select>'],['agent','One agent','<select aria-label="Agent" name="agent">'+S.data.agents.map(a=>`<option>${esc(a)}</option>`).join('')+'</select>']].filter(o=>R.includes(o[0]));
    open(`<form method="dialog"><h2 id="ops-dlg">Stop what leaves</h2><p>It takes effect within a second. What is approved meanwhile is held, not lost${R.includes('everything')?'; to go on with everything takes two admins':''}.</p>
     <fieldset><legend>What to stop</legend>${opts.map((o,i)=>`<label class="k-way"><input type="radio" name="reach" value="${o[0]}" ${i===0?'checked':''} ${one?'hidden':''}><span><b>${o[1]}</b><small>${o[2]}</small></span></label>`).join('')}</fieldset>
-    <label class="k-why">Why?<textarea name="reason" rows="2" maxlength="500" required placeholder="Everybody sees this while it is stopped."></textarea></label>
+    <label class="k-why">Why?<textarea name="reason" rows="2" maxlength="500" required placeholder="Everybody sees this while it is stopped.">${esc(S.why)}</textarea></label>
     <div class="k-act"><button type="button" data-do="close">Cancel</button><button type="submit" class="red">Stop everything</button></div></form>`);
    const f=S.dlg.querySelector('form'),go=f.querySelector('.red');
    const name=()=>{const r=f.elements.reach.value;go.textContent=r==='everything'?'Stop everything':r==='organisation'?'Stop '+f.elements.org.selectedOptions[0]?.text:'Stop '+f.elements.agent.value;};
    f.onchange=e=>{if(e.target.tagName==='SELECT')f.querySelector(`[value=${e.target.name==='org'?'organisation':'agent'}]`).checked=true;name()};name();
    f.onsubmit=e=>{e.preventDefault();const why=f.elements.reason.value.trim();if(!why){f.elements.reason.setCustomValidity('Say why.');f.elements.reason.reportValidity();f.elements.reason.oninput=()=>f.elements.reason.setCustomValidity('');return}
+    // a stop can be refused after the dialog is gone: the words are kept until it shows as on
+    S.why=why;S.sent=f.elements.reach.value==='organisation'?'everything for '+f.elements.org.selectedOptions[0]?.text:f.elements.reach.value==='agent'?f.elements.agent.value:'everything';
     go.disabled=true;S.set('pull',{reach:f.elements.reach.value,org:f.elements.org?.value,agent:f.elements.agent?.value,reason:why,n:Date.now()});close()}};
   const list=()=>{S.kind='list';const d=S.data;
    const row=x=>`<li><div><b>${esc(cap(x.what))}</b><small>${esc(x.by)}, ${ago(x.at)}</small><p>${esc(x.why)}</p>${x.asked?`<p class="k-ask">${x.mine?'You asked to resume. A different admin has to agree.':esc(x.asked)+' asks to resume. A second admin has to agree.'}</p>`:''}</div>${x.may?`<button type="button" data-do="resume" data-id="${x.id}" ${x.mine?'disabled':''}>${x.two&&!x.asked?'Ask to resume':x.two&&x.asked&&!x.mine?'Agree and resume':x.mine?'Waiting for a second':'Resume'}</button>`:''}</li>`;
@@ -31,6 +33,7 @@ export default function({parentElement:root,data,setTriggerValue}){
    const what=b.dataset.do;if(what==='form')form();else if(what==='list')list();else if(what==='close')close();else if(what==='resume'){b.disabled=true;S.set('resume',{id:+b.dataset.id,n:Date.now()})}};
   S.dlg.addEventListener('keydown',e=>e.stopPropagation());
   S.draw=()=>{const d=S.data,first=d.on[0],n=d.on.length+(d.env?1:0),tools=box.querySelector('.tools'),bar=box.querySelector('.k-bar');
+   if(S.why&&d.on.some(x=>x.what===S.sent))S.why='';
    const t=`<a class="bell" href="/notifications" title="${d.unread?many(d.unread,'unread notification'):'Nothing unread'}" aria-label="Notifications${d.unread?', '+d.unread+' unread':''}">${BELL}${d.unread?`<b>${d.unread>99?'99+':d.unread}</b>`:''}</a>${d.reaches.length?`<button type="button" class="halt" data-do="form" title="Stop everything that leaves, one organisation or one agent"><i></i><span>${d.reaches.includes('everything')?'Stop everything':'Stop an agent'}</span></button>`:''}`;
    if(S.t!==t)tools.innerHTML=S.t=t;
    bar.hidden=!n;document.documentElement.toggleAttribute('data-stopped',!!n);
