@@ -6,8 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ from tests.cast import CORNERSTONE_ORG, Cast, make_cast
 from tests.fakeworld.process import Remote
 from tests.faults.cases import SAMPLES, Case
 from tests.gates import open_to_all, set_numbers
+from tests.tools.database import sql
+from tests.tools.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 FAST = {
@@ -43,13 +45,6 @@ _DUE = text("""
     SELECT count(*) FROM runs
     WHERE queue = 'interactive' AND (state = 'running' OR state IN ('queued', 'waiting') AND run_after < now())
 """)
-
-
-def sql(statement: Any, **values: Any) -> Any:
-    """Ask the database; rows, or None."""
-    with database.transaction(STAFF) as session:
-        answer = session.execute(text(statement) if isinstance(statement, str) else statement, values)
-        return answer.all() if answer.returns_rows else None
 
 
 def children(pid: int) -> list[int]:
@@ -184,7 +179,10 @@ class Stage:
     def settle(
         self, ids: Sequence[int], workers: dict[int, subprocess.Popen[bytes]], crash: str | None, limit_s: float
     ) -> dict[int, str]:
-        """Wait until these actions have ended and their runs too; a worker that was killed is started anew. State by id."""
+        """Wait until these actions have ended and their runs too; a worker that was killed is started anew. State by id.
+
+        When they don't end in time the states say so.
+        """
 
         def settled() -> bool:
             for number, process in workers.items():
@@ -192,22 +190,17 @@ class Stage:
                     workers[number] = self.worker(number, crash)
             return all(s in SETTLED for _, s in sql(_STATES, ids=list(ids))) and sql(_LEFT)[0][0] == 0
 
-        self.until(settled, limit_s)
+        with suppress(AssertionError):
+            until(settled, limit_s)
         return dict(sql(_STATES, ids=list(ids)))
 
     def drain(self, limit_s: float = 60) -> None:
         """Let a worker do what is left of its queue, e.g. what tells people of an `unknown`."""
         worker = self.worker(9)
-        self.until(lambda: sql(_DUE)[0][0] == 0, limit_s)
-        self.kill(worker)
-
-    @staticmethod
-    def until(condition: Callable[[], Any], seconds: float) -> Any:
-        """Wait until it is true; False when it did not become so."""
-        end = time.monotonic() + seconds
-        while not (found := condition()) and time.monotonic() < end:
-            time.sleep(0.03)
-        return found
+        try:
+            until(lambda: sql(_DUE)[0][0] == 0, limit_s, "the interactive queue runs dry")
+        finally:
+            self.kill(worker)
 
     def tail(self) -> str:
         """The end of what the processes wrote."""

@@ -22,9 +22,10 @@ from core.kit.db import STAFF
 from core.runtime.actions import service
 from core.runtime.actions.service import Proposal
 from tests.faults.cases import SAMPLES, Case, cases
-from tests.faults.stage import Stage, children, sql
+from tests.faults.stage import Stage, children
 from tests.faults.world_check import check_world
 from tests.gates import set_numbers
+from tests.tools.database import sql
 
 WORKERS, CLOCK, VALKEY, POSTGRES = "worker", "clock", "Valkey, emptied", "PostgreSQL"
 _STATES = "SELECT kind, state, count(*) FROM actions WHERE key LIKE 'storm:%' OR undo_of IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2"

@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 
 from core.kit import crashpoints
+from core.kit import db as database
+from core.kit.db import STAFF
+from core.runtime.runs import service as runs
+from core.runtime.runs.models import Queue
 from tests.core.runtime.connections import test_rotation
 from tests.faults import matrix
 from tests.faults.cases import SAMPLES, cases
@@ -37,6 +41,14 @@ def test_dies_there_and_is_done_once(stage: Stage, seeds: dict[str, list[int]], 
     )
     dead = [case.name for case, times in told.passed.items() if times]
     assert len(dead) >= (3 if batch.point not in matrix.INSIDE else len(cases())), (dead, stage.tail())
+
+
+def test_a_queue_that_does_not_run_dry_is_said(stage: Stage) -> None:
+    with database.transaction(STAFF) as session:
+        runs.enqueue(session, "probe.noop", "Probe", queue=Queue.INTERACTIVE)
+    with pytest.raises(AssertionError, match="the interactive queue runs dry"):
+        stage.drain(limit_s=0)
+    stage.drain()
 
 
 def _passed() -> set[str]:

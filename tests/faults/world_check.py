@@ -27,6 +27,7 @@ from core.runtime.audit import service as audit
 from core.runtime.policies import settings
 from core.runtime.runs.models import Queue
 from tests.faults.ledger_view import Line, applied, at, lines, sent_as_bound
+from tests.tools.database import sql
 
 GRACE = timedelta(seconds=1)
 """An effect may start so long after the kill switch went on."""
@@ -53,11 +54,6 @@ def check_world(
     """
     world = World(calls, secrets or {}, canaries or {}, logs, queues)
     return [f"{name}: {what}" for name, check in CHECKS.items() if only in (None, name) for what in check(world)]
-
-
-def _rows(statement: str, **values: Any) -> list[Any]:
-    with database.transaction(STAFF) as session:
-        return list(session.execute(text(statement), values).all())
 
 
 def _lines() -> list[Line]:
@@ -110,7 +106,7 @@ _LOST = {
 
 def _nothing_lost(world: World) -> list[str]:
     queues = {"queues": list(world.queues)}
-    wrong = [said.format(*row) for said, ask in _LOST.items() for row in _rows(ask, **(queues if ":queues" in ask else {}))]
+    wrong = [said.format(*row) for said, ask in _LOST.items() for row in sql(ask, **(queues if ":queues" in ask else {}))]
     seen = {(c["endpoint"], c["key"]) for c in applied(world.calls)}
     for line in _lines():
         inside = line.action.account in ("inside", "none")
@@ -121,8 +117,8 @@ def _nothing_lost(world: World) -> list[str]:
 
 def _gone_already(line: Line) -> bool:
     """Done without a trace at the vendor: what was to be deleted was not there any more, or a person said that it happened."""
-    receipt = _rows("SELECT receipt FROM effects WHERE id = :id", id=line.effect_id)[0][0]
-    resolved = _rows("SELECT 1 FROM action_decisions WHERE action_id = :id AND decision = 'resolve'", id=line.action.id)
+    receipt = sql("SELECT receipt FROM effects WHERE id = :id", id=line.effect_id)[0][0]
+    resolved = sql("SELECT 1 FROM action_decisions WHERE action_id = :id AND decision = 'resolve'", id=line.action.id)
     return receipt.get("found") is False or bool(resolved)
 
 
@@ -268,7 +264,7 @@ def _no_two_mixed(world: World) -> list[str]:
         if "org_id" not in table.columns:
             continue
         for owner, canary in world.canaries.items():
-            found = _rows(
+            found = sql(
                 f"SELECT count(*) FROM {table.name} t WHERE org_id <> :owner AND t::text LIKE :like",
                 owner=owner, like=f"%{canary}%",
             )  # fmt: skip
@@ -313,7 +309,7 @@ _NO_ENTRY = """
 
 
 def _audit_complete(_world: World) -> list[str]:
-    wrong = [f"the effect of action {i} has no entry" for (i,) in _rows(_NO_ENTRY)]
+    wrong = [f"the effect of action {i} has no entry" for (i,) in sql(_NO_ENTRY)]
     with database.transaction(STAFF) as session:
         wrong += [f"the chain of {org} is broken at {seq}" for org, seq in audit.broken(session)]
     for statement in _FORBIDDEN:
@@ -339,7 +335,7 @@ _OLDEST = """
 def _back_to_health(world: World) -> list[str]:
     wrong = [
         f"the oldest run that could be worked off has waited for {age:.0f} s"
-        for (age,) in _rows(_OLDEST, queues=list(world.queues))
+        for (age,) in sql(_OLDEST, queues=list(world.queues))
         if age is not None and age > 60
     ]
     if not redis.client().ping():

@@ -4,36 +4,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.runs import handlers, service
 from core.runtime.runs.models import Queue, Run
+from tests.tools.database import sql
+from tests.tools.waiting import until
 from tests.worker import kinds
 
 ROOT = Path(__file__).parents[2]
-
-
-def until(condition, seconds=20.0):
-    """Wait until `condition()` is true and return what it gave."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"{condition} stayed false for {seconds} s")
-
-
-def sql(statement, **values):
-    with database.transaction(STAFF) as session:
-        result = session.execute(text(statement), values)
-        return result.all() if result.returns_rows else None
 
 
 def enqueue(kind, many=1, queue=Queue.BACKGROUND, **payload):

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,16 +21,10 @@ from core.kit.embedded import Postgres, Valkey
 from core.runtime.runs.models import Heartbeat, Run
 from core.runtime.schedules.rules import slots
 from tests.core.runtime.schedules.helpers import events_of, make, slots_of
+from tests.tools.waiting import until
 from worker.watchdog import JOB_ID, Timer
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("db")]
-
-
-def wait_for(what: Callable[[], object], seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 class Processes:
@@ -87,24 +81,24 @@ def test_a_killed_clock_is_told_of_by_the_watchdog_although_redis_is_wiped_meanw
     stores = {"REDIS_URL": own_valkey.url}
     victim, _ = processes.start("worker.clock", **stores)
     watchdog, log = processes.start("worker.watchdog", **stores)
-    wait_for(lambda: beats("clock") == victim.pid and beats("watchdog") == watchdog.pid)
+    until(lambda: beats("clock") == victim.pid and beats("watchdog") == watchdog.pid)
     victim.kill()
     victim.wait()
     own_valkey.stop()
     for file in (tmp_path / "valkey").glob("appendonlydir/*"):
         file.unlink()
-    wait_for(lambda: [e for e in events_of("watchdog.alert") if e.payload["condition"] == "redis.away"], 40)
+    until(lambda: [e for e in events_of("watchdog.alert") if e.payload["condition"] == "redis.away"], 40)
     back = Valkey(tmp_path / "valkey", own_valkey.port)
     back.start()
     try:
-        wait_for(lambda: [e for e in events_of("watchdog.alert") if e.payload["condition"] == "clock.silent"], 60)
+        until(lambda: [e for e in events_of("watchdog.alert") if e.payload["condition"] == "clock.silent"], 60)
         assert watchdog.poll() is None
         (alert,) = (e for e in events_of("watchdog.alert") if e.payload["condition"] == "clock.silent")
         assert alert.priority == "urgent"
-        wait_for(lambda: redis._client_for(back.url, os.getpid(), 2.0).zscore(Timer.scheduled_jobs_key, JOB_ID), 20)
-        wait_for(lambda: [e for e in events_of("watchdog.cleared") if e.payload["condition"] == "redis.away"], 30)
+        until(lambda: redis._client_for(back.url, os.getpid(), 2.0).zscore(Timer.scheduled_jobs_key, JOB_ID), 20)
+        until(lambda: [e for e in events_of("watchdog.cleared") if e.payload["condition"] == "redis.away"], 30)
         fresh, _ = processes.start("worker.clock", **stores)
-        wait_for(lambda: [e for e in events_of("watchdog.cleared") if e.payload["condition"] == "clock.silent"], 40)
+        until(lambda: [e for e in events_of("watchdog.cleared") if e.payload["condition"] == "clock.silent"], 40)
         assert beats("clock") == fresh.pid
         assert "Traceback" not in log.read_text()
         assert [x["event"] for x in lines(log) if x.get("part") == "timer"] == ["not_working"]
@@ -118,8 +112,8 @@ def test_two_clock_processes_make_each_slot_once(processes: Processes) -> None:
         for number in range(3):
             make(session, f"job-{number}", "* * * * *", cursor=start, catch_up="all", overlap="queue")
     made = [processes.start("worker.clock")[0] for _ in range(2)]
-    wait_for(lambda: beats("clock"))
-    wait_for(lambda: all(len(slots_of(f"job-{n}")) >= 180 for n in range(3)))
+    until(lambda: beats("clock"))
+    until(lambda: all(len(slots_of(f"job-{n}")) >= 180 for n in range(3)))
     made[0].kill()
     with database.transaction(STAFF) as session:
         rows, due = session.execute(select(func.count(), func.count(Run.key.distinct())).where(Run.due_at.is_not(None))).one()
@@ -132,7 +126,7 @@ def test_two_clock_processes_make_each_slot_once(processes: Processes) -> None:
 @pytest.mark.parametrize("module", ["worker.clock", "worker.watchdog"])
 def test_sigterm_ends_it_at_once(processes: Processes, module: str) -> None:
     process, log = processes.start(module)
-    wait_for(lambda: beats(module.removeprefix("worker.")) == process.pid)
+    until(lambda: beats(module.removeprefix("worker.")) == process.pid)
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(5) == 0
@@ -162,17 +156,17 @@ def test_a_database_that_goes_away_is_one_line_and_one_when_it_is_back(processes
             return connection.execute(select(func.count()).where(Heartbeat.at > since)).scalar_one() == 2
 
     try:
-        wait_for(alive)
+        until(alive)
         postgres.stop()
-        wait_for(lambda: all(any(x["event"] == "not_working" for x in lines(log)) for _, log in made.values()), 20)
+        until(lambda: all(any(x["event"] == "not_working" for x in lines(log)) for _, log in made.values()), 20)
         again = Postgres(folder, postgres.port)
         again.start()
         postgres = again
         with engine.begin() as connection:
             connection.execute(delete(Heartbeat))
-        wait_for(alive, 30)
+        until(alive, 30)
         for process, log in made.values():
-            wait_for(lambda log=log: any(x["event"] == "works_again" for x in lines(log)))
+            until(lambda log=log: any(x["event"] == "works_again" for x in lines(log)))
             assert process.poll() is None
             assert "Traceback" not in log.read_text()
             assert [x["event"] for x in lines(log) if "part" in x] == ["not_working", "works_again"]

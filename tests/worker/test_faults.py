@@ -10,8 +10,9 @@ import pytest
 from benchmarks.harness import Stack, until
 from core.kit import redis
 from core.runtime.runs import dispatch
-from tests.worker.conftest import begun, ended, enqueue, get, sql
-from tests.worker.conftest import until as wait
+from tests.tools.database import sql
+from tests.tools.waiting import until as wait
+from tests.worker.conftest import begun, ended, enqueue, get
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(180)]
 QUICK = {"OPS_LEASE_S": "1.2", "OPS_HEARTBEAT_S": "0.3"}

@@ -19,7 +19,9 @@ from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.runs import service
 from core.runtime.runs.models import Queue
-from tests.worker.conftest import begun, ended, enqueue, get, sql, until
+from tests.tools.database import sql
+from tests.tools.waiting import until
+from tests.worker.conftest import begun, ended, enqueue, get
 
 DAVE = Actor("Dave", "user", 1)
 pytestmark = pytest.mark.slow

@@ -6,7 +6,7 @@ from click.testing import CliRunner
 
 from app.commands.imports import imports
 from core.errors import OpsError
-from tests.core.domains.crm.conftest import rows
+from tests.tools.database import sql
 
 GOOD = "id,deal_stage,amount,created\n1,Won,$5,2026-01-02\n2,Lead,,\n"
 BAD = GOOD + '3,,7,\n4,Lead,=cmd(),\n'  # fmt: skip
@@ -42,7 +42,7 @@ def test_rejected_rows_import_nothing_and_exit_with_1(run, tmp_path):
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {"rows": 4, "created": 0, "updated": 0, "unchanged": 0, "rejected": 2}
     assert "line 4: The row has no “deal_stage”." in result.stderr
-    assert rows("SELECT count(*) FROM deals") == [(0,)]
+    assert sql("SELECT count(*) FROM deals") == [(0,)]
     found = list(csv.DictReader(saved.read_text(encoding="utf-8-sig").splitlines()))
     assert [(r["line"], r["id"], r["amount"]) for r in found] == [("4", "3", "7"), ("5", "4", "'=cmd()")]
 
@@ -57,7 +57,7 @@ def test_a_person_sees_the_preview_and_is_asked(run):
     assert refused.exit_code == 1
     assert "deal_stage" in refused.stdout
     assert "2 new, 0 changed" in refused.stdout
-    assert rows("SELECT count(*) FROM deals") == [(0,)]
+    assert sql("SELECT count(*) FROM deals") == [(0,)]
     agreed = run(GOOD, input="y\n")
     assert (agreed.exit_code, "Imported: 2 new" in agreed.stdout) == (0, True)
 
@@ -72,14 +72,14 @@ def test_a_person_is_not_asked_to_import_what_can_not_be(run):
 def test_a_dry_run_changes_nothing(run):
     result = run(GOOD, "--dry-run", "--json")
     assert json.loads(result.stdout)["created"] == 2
-    assert rows("SELECT count(*) FROM deals") == [(0,)]
+    assert sql("SELECT count(*) FROM deals") == [(0,)]
 
 
 def test_columns_and_stages_can_be_named(run):
     assert (
         run("a,b\n1,Done\n", "--yes", "--map", "external_id=a", "--map", "stage=b", "--stage-status", "Done=won").exit_code == 0
     )
-    assert rows("SELECT external_id, status FROM deals") == [("1", "won")]
+    assert sql("SELECT external_id, status FROM deals") == [("1", "won")]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from tests.app.gateway.vendors import (
 )
 from tests.cast import CORNERSTONE_ORG, NORTHWIND_ORG
 from tests.core.runtime.policies import making
+from tests.tools.database import sql
 
 ANN = "ann@northwind.example"
 
@@ -42,16 +43,11 @@ def reasons(*who):
         return queries.suppressed(session, who)
 
 
-def rows(what):
-    with database.transaction(STAFF) as session:
-        return session.execute(text(what)).all()
-
-
 def test_a_hard_bounce_and_a_complaint_suppress(public):
     assert deliver(public, report(to="Ann <Ann@Northwind.example>")).json() == {"status": "taken"}
     assert deliver(public, report("email.complained", to="bob@northwind.example"), message="msg_2").status_code == 200
     assert reasons(ANN, "bob@northwind.example") == {ANN: "bounce", "bob@northwind.example": "complaint"}
-    types = [r.type for r in rows("SELECT type FROM events WHERE type LIKE 'mail.%' OR type LIKE 'contact.%' ORDER BY id")]
+    types = [r.type for r in sql("SELECT type FROM events WHERE type LIKE 'mail.%' OR type LIKE 'contact.%' ORDER BY id")]
     assert types == ["mail.bounced", "contact.suppressed", "mail.complained", "contact.suppressed"]
 
 
@@ -61,10 +57,10 @@ def test_it_is_told_on_the_action_that_sent_it_and_in_its_organisation(public, c
         making.effect(session, mail, external_ref="re-77")
         mail_id = mail.id
     deliver(public, report(ref="re-77"))
-    told = rows("SELECT subject_type, subject_id, org_id, summary, payload FROM events WHERE type = 'mail.bounced'")[0]
+    told = sql("SELECT subject_type, subject_id, org_id, summary, payload FROM events WHERE type = 'mail.bounced'")[0]
     assert (told.subject_type, told.subject_id, told.org_id) == ("action", mail_id, CORNERSTONE_ORG)
     assert told.summary == f"Mail to {ANN} bounced for good: Mail to Ann."
-    assert rows("SELECT org_id FROM suppressions")[0].org_id == CORNERSTONE_ORG
+    assert sql("SELECT org_id FROM suppressions")[0].org_id == CORNERSTONE_ORG
 
 
 def test_three_soft_bounces_in_a_week_suppress_two_do_not(public):
@@ -102,7 +98,7 @@ def test_a_report_again_is_answered_well_and_has_no_second_effect(public):
     answers = [deliver(public, body, at=time.time() + n) for n in range(5)]
     assert [a.status_code for a in answers] == [200] * 5
     assert [a.json()["status"] for a in answers] == ["taken"] + ["known"] * 4
-    assert len(rows("SELECT 1 FROM events WHERE type = 'mail.bounced_soft'")) == 1
+    assert len(sql("SELECT 1 FROM events WHERE type = 'mail.bounced_soft'")) == 1
 
 
 @pytest.mark.parametrize(
@@ -119,7 +115,7 @@ def test_a_report_again_is_answered_well_and_has_no_second_effect(public):
 )  # fmt: skip
 def test_what_it_can_not_use_is_answered_well_and_ignored(public, body):
     assert deliver(public, body).status_code == 200
-    assert rows("SELECT 1 FROM suppressions") == []
+    assert sql("SELECT 1 FROM suppressions") == []
 
 
 FORGED = {
@@ -150,7 +146,7 @@ def test_what_is_not_signed_now_by_resend_is_refused_and_leaves_no_row(public, h
     answer = public.post("/webhooks/resend", content=body, headers=made)
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
-    assert rows("SELECT 1 FROM signed_requests") == rows("SELECT 1 FROM suppressions") == []
+    assert sql("SELECT 1 FROM signed_requests") == sql("SELECT 1 FROM suppressions") == []
 
 
 def test_another_body_or_the_same_json_written_anew_is_refused(public):
@@ -188,7 +184,7 @@ def test_without_a_secret_it_is_closed(app, cast):
         answer = deliver(public, report(), path)
         assert answer.status_code == 503
         assert "closed" in answer.json()["detail"]
-    assert rows("SELECT 1 FROM suppressions") == []
+    assert sql("SELECT 1 FROM suppressions") == []
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "", " ", "whsec_AA=="])
@@ -207,7 +203,7 @@ def test_a_client_account_is_proved_with_its_own_secret_only(public):
     assert deliver(public, report(), path, secret=OLD_MAIL_SECRET).status_code == 200
     assert deliver(public, report(), secret=OLD_MAIL_SECRET).status_code == 401, "nor a client's the agency's"
     assert deliver(public, report(), f"/webhooks/resend/{NORTHWIND_ORG}", message="m").status_code == 503
-    assert rows("SELECT org_id FROM suppressions")[0].org_id == CORNERSTONE_ORG
+    assert sql("SELECT org_id FROM suppressions")[0].org_id == CORNERSTONE_ORG
     assert deliver(public, report(), f"/webhooks/resend/{AGENCY_ID}", message="m").status_code == 200
 
 
@@ -228,13 +224,13 @@ def test_without_a_database_it_is_asked_to_come_again(public, monkeypatch):
 
 def test_a_forged_flood_writes_nothing_into_the_audit_chain(public):
     deliver(public, report())
-    before = rows("SELECT count(*) FROM audit_entries")
+    before = sql("SELECT count(*) FROM audit_entries")
     for _ in range(20):
         deliver(public, report(), secret=OLD_MAIL_SECRET)
-    assert rows("SELECT count(*) FROM audit_entries") == before
+    assert sql("SELECT count(*) FROM audit_entries") == before
 
 
 def test_a_report_reads_the_secret_once_not_each_time(public):
     for n in range(5):
         deliver(public, report("email.delivered"), message=f"m{n}")
-    assert rows("SELECT count(*) FROM audit_entries WHERE what = 'secret.read'")[0][0] <= 1
+    assert sql("SELECT count(*) FROM audit_entries WHERE what = 'secret.read'")[0][0] <= 1

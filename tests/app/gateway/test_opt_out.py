@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import text
 
 from app.edge.limits import Limit
 from core.kit import crypto
@@ -13,6 +12,7 @@ from core.kit.db import STAFF
 from core.runtime.contacts import queries, rules
 from core.runtime.orgs.models import AGENCY_ID
 from tests.cast import CORNERSTONE_ORG, make_cast
+from tests.tools.database import sql
 
 ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
@@ -40,8 +40,7 @@ def reasons(*people):
 
 
 def count(what):
-    with database.transaction(STAFF) as session:
-        return session.execute(text(f"SELECT count(*) FROM {what}")).scalar_one()
+    return sql(f"SELECT count(*) FROM {what}")[0][0]
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH"])

@@ -26,6 +26,7 @@ from tests.app.gateway.vendors import (
     press,
     slack_headers,
 )
+from tests.tools.database import sql
 
 
 @pytest.fixture
@@ -46,11 +47,6 @@ def stands(action_id):
         return session.get(Action, action_id).state
 
 
-def rows(what):
-    with database.transaction(STAFF) as session:
-        return session.execute(text(what)).all()
-
-
 def change(action_id, what, **values):
     with database.transaction(STAFF) as session:
         session.execute(text(f"UPDATE actions SET {what} WHERE id = :id"), {"id": action_id, **values})
@@ -64,7 +60,7 @@ def test_a_click_approves_and_the_message_says_who(public, cast):
     assert "Dave approved it. Approved. It is on its way." in said["text"]
     assert '"ops_approve"' not in json.dumps(said)
     assert stands(action_id) == "approved"
-    line = rows("SELECT by, via, counted FROM action_decisions")
+    line = sql("SELECT by, via, counted FROM action_decisions")
     assert [tuple(r) for r in line] == [("Dave", "slack", True)]
 
 
@@ -104,8 +100,8 @@ def test_slack_and_browser_at_once_are_one_transition(public, cast):
     won = [s for s in said if "It is on its way" in s]
     lost = [s for s in said if "Dave was first" in s]
     assert (len(won), len(lost)) == (1, 99)
-    assert rows("SELECT count(*) FROM action_decisions WHERE counted")[0][0] == 1
-    assert rows("SELECT count(*) FROM runs WHERE kind = 'action.execute'")[0][0] == 1
+    assert sql("SELECT count(*) FROM action_decisions WHERE counted")[0][0] == 1
+    assert sql("SELECT count(*) FROM runs WHERE kind = 'action.execute'")[0][0] == 1
 
 
 def test_the_same_click_again_does_nothing(public, cast):
@@ -115,7 +111,7 @@ def test_the_same_click_again_does_nothing(public, cast):
         headers = slack_headers(sent)
         assert public.post("/slack/interactive", content=sent, headers=headers).status_code == 200
         assert public.post("/slack/interactive", content=sent, headers=headers).status_code == 409
-    assert rows("SELECT count(*) FROM action_decisions WHERE counted")[0][0] == 1
+    assert sql("SELECT count(*) FROM action_decisions WHERE counted")[0][0] == 1
 
 
 def test_somebody_who_is_not_linked_is_told_so_alone(public, cast):
@@ -228,7 +224,7 @@ def test_what_is_not_signed_now_by_slack_is_refused_and_leaves_no_row(public, ca
     answer = public.post("/slack/interactive", content=body, headers=made)
     assert answer.status_code == 401
     assert stands(action_id) == "awaiting_approval"
-    assert rows("SELECT 1 FROM signed_requests") == []
+    assert sql("SELECT 1 FROM signed_requests") == []
 
 
 @pytest.mark.parametrize("seconds", [-200, 200])
@@ -337,7 +333,7 @@ def test_slack_gets_its_answer_in_time_though_the_decision_waits(public, cast, m
             # the test client waits for what runs after the answer as well, so ask in a thread and look at the answer's own time
             waiting = pool.submit(press, public, click("Dave", action_id, sha))
             while time.perf_counter() - began < 0.6:
-                assert not rows("SELECT 1 FROM action_decisions")
+                assert not sql("SELECT 1 FROM action_decisions")
         answer = waiting.result(timeout=20)
     assert (answer.status_code, answer.json()) == (200, {})
     assert stands(action_id) == "approved"

@@ -8,31 +8,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
+from tests.tools.waiting import until
 from worker.supervisor import guardian
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[3]
 PROCFILE = Path(__file__).with_name("Procfile.test")
 GONE_WITHIN_S = 10.0
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Wait until `what()` is true, and return it."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = what()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds} s")
 
 
 class Up:
@@ -59,7 +48,7 @@ class Up:
             told = self.runtime()  # a killed one's file still lies there for a while
             return told.get("pid") == self.process.pid and bool(told["ready"])
 
-        wait_for(is_ready, 60)
+        until(is_ready, 60)
         return self
 
     def pid_of(self, name: str) -> int | None:
@@ -87,7 +76,7 @@ def state() -> Iterator[Path]:
 
 def seconds_until_gone(up: Up) -> float:
     began = time.monotonic()
-    wait_for(lambda: not up.alive(), 20)
+    until(lambda: not up.alive(), 20)
     return time.monotonic() - began
 
 
@@ -130,7 +119,7 @@ def test_kill_9_of_supervisor_and_guardian_at_once_leaves_no_store_and_the_next_
             os.kill(int(process.name), signal.SIGKILL)
     up.process.kill()
     up.process.wait()
-    wait_for(lambda: not [f for f in up.alive() if f.store])
+    until(lambda: not [f for f in up.alive() if f.store])
     again = Up(state).ready()
     marked = {f.pid for f in again.alive()}
     again.end()
@@ -166,7 +155,7 @@ def test_killed_children_and_stores_come_back_on_the_same_address(state: Path) -
             pid = up.pid_of(name)
             assert pid
             os.kill(pid, signal.SIGKILL)
-            wait_for(lambda n=name, p=pid: up.pid_of(n) not in (None, p) and _state(up, n) == "running")
+            until(lambda n=name, p=pid: up.pid_of(n) not in (None, p) and _state(up, n) == "running")
         after = up.runtime()
         assert len(horses) == 2
         assert not set(horses) & {f.pid for f in up.alive()}, "the killed worker's horse still lives"
@@ -190,7 +179,7 @@ def test_a_child_that_keeps_failing_is_started_again_ever_more_slowly(state: Pat
     procfile.write_text(f"fails: python -S {script}\n")
     up = Up(state, OPS_PROCFILE=str(procfile))
     try:
-        wait_for(lambda: marks.exists() and len(marks.read_text().splitlines()) >= 5, 60)
+        until(lambda: marks.exists() and len(marks.read_text().splitlines()) >= 5, 60)
         times = [float(t) for t in marks.read_text().splitlines()]
         gaps = [b - a for a, b in pairwise(times)]
         assert gaps[1] > 0.35
@@ -208,7 +197,7 @@ def test_a_child_that_will_not_end_is_killed_in_time(state: Path, tmp_path: Path
     )
     procfile.write_text(f"stubborn: python {script}\n")
     up = Up(state, OPS_PROCFILE=str(procfile)).ready()
-    wait_for(lambda: "deaf" in up.log.read_text())
+    until(lambda: "deaf" in up.log.read_text())
     began = time.monotonic()
     up.process.send_signal(signal.SIGTERM)
     up.process.wait(GONE_WITHIN_S)
@@ -246,11 +235,11 @@ def test_our_own_processes_forked_from_the_nursery_end_and_come_back_like_any_ot
                 row = connection.execute("SELECT state, attempts FROM runs WHERE id = %s", (run_id,)).fetchone()
             return f"{row[0]} {row[1]}" if row else None
 
-        wait_for(lambda: holder() == "running 1")
+        until(lambda: holder() == "running 1")
         horses = guardian.left_by(worker, "NO_SUCH", "MARK")
         os.kill(worker, signal.SIGKILL)
         try:
-            wait_for(lambda: (holder() or "").startswith("running") and holder() != "running 1", 60)
+            until(lambda: (holder() or "").startswith("running") and holder() != "running 1", 60)
         except AssertionError as error:
             raise AssertionError(f"{error}: the run is {holder()}\n{up.log.read_text()[-4000:]}") from None
         assert not [pid for pid in horses if Path(f"/proc/{pid}/environ").exists() and _state_letter(pid) not in "ZX"]
@@ -260,7 +249,7 @@ def test_our_own_processes_forked_from_the_nursery_end_and_come_back_like_any_ot
         clock = up.pid_of("clock")
         assert clock
         os.kill(clock, signal.SIGKILL)
-        wait_for(lambda: up.pid_of("clock") not in (None, clock) and _state(up, "clock") == "running")
+        until(lambda: up.pid_of("clock") not in (None, clock) and _state(up, "clock") == "running")
         up.process.kill()
         up.process.wait()
         assert seconds_until_gone(up) < GONE_WITHIN_S

@@ -6,7 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.worker.supervisor.test_faults import Up, state, wait_for
+from tests.tools.waiting import until
+from tests.worker.supervisor.test_faults import Up, state
 
 __all__ = ["state"]
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
@@ -14,7 +15,7 @@ TOKEN = "xoxb-canary-of-the-supervisor"
 
 
 def ready(up: Up) -> Up:
-    wait_for(lambda: up.process.poll() is not None or (up.runtime().get("pid") == up.process.pid and up.runtime()["ready"]), 180)
+    until(lambda: up.process.poll() is not None or (up.runtime().get("pid") == up.process.pid and up.runtime()["ready"]), 180)
     return up.ready()
 
 
@@ -33,8 +34,8 @@ def test_keys_are_made_once_and_a_start_without_them_is_refused(state: Path) -> 
     up = ready(Up(state, SLACK_BOT_TOKEN=TOKEN, RESEND_API_KEY="re_without_a_sender"))
     keys = state / "secret.keys"
     assert keys.stat().st_mode & 0o777 == 0o600
-    wait_for(lambda: "MAIL_FROM is not" in up.log.read_text())
-    wait_for(lambda: connections(up) == [("slack", "environment")])
+    until(lambda: "MAIL_FROM is not" in up.log.read_text())
+    until(lambda: connections(up) == [("slack", "environment")])
     stop(up)
 
     kept = keys.read_bytes()
@@ -48,6 +49,6 @@ def test_keys_are_made_once_and_a_start_without_them_is_refused(state: Path) -> 
 
     keys.write_bytes(kept)
     up = ready(Up(state))
-    wait_for(lambda: connections(up) == [])  # the variable is gone
+    until(lambda: connections(up) == [])  # the variable is gone
     stop(up)
     assert TOKEN not in up.log.read_text()

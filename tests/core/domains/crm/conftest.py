@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import text
 
 from core.domains.crm import importer
 from core.kit import db as database
@@ -27,12 +26,6 @@ def preview_text(data: str | bytes, **options: object) -> importer.Preview:
     source = data.encode() if isinstance(data, str) else data
     with database.transaction(STAFF) as session:
         return importer.preview(session, source, importer.Options(**options))
-
-
-def rows(statement: str, **params: object) -> list[tuple]:
-    """Plain tuples from the database."""
-    with database.transaction(STAFF) as session:
-        return [tuple(r) for r in session.execute(text(statement), params)]
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from core.runtime.agents.facts import FactContext
 from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.runs import execute, service
 from core.runtime.runs.models import RunState
-from tests.core.domains.crm.conftest import NOON, TONY, import_text, rows
+from tests.core.domains.crm.conftest import NOON, TONY, import_text
+from tests.tools.database import sql
 
 KEYS = ("crm.pipeline_summary", "crm.quiet_deals", "crm.overdue_close", "crm.zero_value", "crm.top_to_close", "crm.week")
 WHEN = FactContext(NOON, ZoneInfo("America/Chicago"), AGENCY_ID)
@@ -91,7 +92,7 @@ def run_review() -> dict:
     with database.transaction(STAFF) as session:
         run_id = service.enqueue(session, specs.AGENT_JOB, "sales-pipeline-review", by=TONY).run_id
     state = execute.execute(run_id, "w1")
-    ((output, error),) = rows("SELECT output, error FROM runs WHERE id = :id", id=run_id)
+    ((output, error),) = sql("SELECT output, error FROM runs WHERE id = :id", id=run_id)
     assert state == RunState.SUCCEEDED, error
     return output | {"run_id": run_id}
 
@@ -109,19 +110,19 @@ def test_the_review_does_every_item_of_its_task(db, noon):
         "notes": follow_ups.MAX_NOTES, "without_note": quiet.total - follow_ups.MAX_NOTES, "overdue": overdue.total, "actions": 2,
     }  # fmt: skip
     # 1: a note for each of the most valuable quiet deals
-    notes = rows("SELECT subject_id, status, for_role, kind, body FROM drafts ORDER BY id")
+    notes = sql("SELECT subject_id, status, for_role, kind, body FROM drafts ORDER BY id")
     assert {n[0] for n in notes} == {d.id for d in quiet.deals}
     assert {n[1:4] for n in notes} == {("pending_review", "sales", "follow_up")}
     assert all("[[" not in n[4] and "Is it still something" in n[4] for n in notes)
     # 2: overdue deals are flagged for Tony
-    ((summary, payload),) = rows("SELECT summary, payload FROM events WHERE type = 'deals.overdue'")
+    ((summary, payload),) = sql("SELECT summary, payload FROM events WHERE type = 'deals.overdue'")
     assert "for Tony" in summary
     assert (payload["total"], len(payload["deals"])) == (overdue.total, min(50, overdue.total))
     # 3 and 4: in the report, in the event and in the message to the channel
     assert "[[crm.zero_value.count]]" in output["text"]
     assert "[[crm.top_to_close.deal1]]" in output["text"]
-    assert rows("SELECT count(*) FROM events WHERE type = 'pipeline_review'") == [(1,)]
-    sent = rows("SELECT payload ->> 'channel', payload ->> 'text' FROM actions ORDER BY id")
+    assert sql("SELECT count(*) FROM events WHERE type = 'pipeline_review'") == [(1,)]
+    sent = sql("SELECT payload ->> 'channel', payload ->> 'text' FROM actions ORDER BY id")
     assert [target for target, _ in sent] == ["#sales", "#sales"]
     assert "10 follow-up notes are ready" in sent[1][1]
 
@@ -132,13 +133,13 @@ def test_the_next_review_writes_notes_for_the_next_deals_and_none_twice(db, noon
     first, second = run_review(), run_review()
     assert first["produced"]["notes"] == second["produced"]["notes"] == follow_ups.MAX_NOTES
     assert second["produced"]["without_note"] == first["produced"]["without_note"] - follow_ups.MAX_NOTES
-    assert rows("SELECT count(*), count(DISTINCT subject_id) FROM drafts") == [(20, 20)]
+    assert sql("SELECT count(*), count(DISTINCT subject_id) FROM drafts") == [(20, 20)]
 
 
 def test_an_empty_pipeline_is_reviewed_too(db, noon):
     output = run_review()
     assert output["produced"] == {"notes": 0, "without_note": 0, "overdue": 0, "actions": 2}
-    assert rows("SELECT count(*) FROM events WHERE type IN ('deals.overdue', 'drafts.ready')") == [(0,)]
+    assert sql("SELECT count(*) FROM events WHERE type IN ('deals.overdue', 'drafts.ready')") == [(0,)]
 
 
 def test_a_note_says_only_what_the_record_holds(db, noon):

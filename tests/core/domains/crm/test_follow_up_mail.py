@@ -11,8 +11,9 @@ from core.runtime.actions import service as actions
 from core.runtime.actions.models import Action, ActionState, Decided
 from core.runtime.agents import staleness
 from tests.cast import make_cast
-from tests.core.domains.crm.conftest import import_text, rows
+from tests.core.domains.crm.conftest import import_text
 from tests.core.domains.crm.test_facts import run_review
+from tests.tools.database import sql
 
 HEADER = "id,title,stage,contact,contact email,owner,last activity\n"
 DEAL = "1,Intake bot https://evil.example/x,Lead in,Nora,nora@northwind.example,Tony,2026-10-01\n"
@@ -40,10 +41,10 @@ def test_a_note_is_a_mail_that_waits_for_tony(db, noon):
     assert "Hello Nora" in mail.payload["text"]
     assert "evil.example" not in mail.payload["text"] + mail.payload["subject"]
     assert "(link removed)" in mail.payload["subject"]
-    assert rows("SELECT status FROM drafts") == [("pending_review",)]
+    assert sql("SELECT status FROM drafts") == [("pending_review",)]
     with database.transaction(STAFF) as session:
         actions.decide(session, mail.id, Decided.APPROVE, by, payload_sha256=mail.payload_sha256, via="web")
-    assert rows("SELECT status FROM drafts") == [("approved",)]
+    assert sql("SELECT status FROM drafts") == [("approved",)]
 
 
 def test_a_rejected_mail_dismisses_its_draft(db, noon):
@@ -53,16 +54,16 @@ def test_a_rejected_mail_dismisses_its_draft(db, noon):
     [mail] = mails()
     with database.transaction(STAFF) as session:
         actions.decide(session, mail.id, Decided.REJECT, by, payload_sha256=mail.payload_sha256, via="web")
-    assert rows("SELECT status FROM drafts") == [("dismissed",)]
+    assert sql("SELECT status FROM drafts") == [("dismissed",)]
 
 
 def test_without_an_address_or_with_a_wrong_one_the_note_is_a_draft_and_the_run_says_so(db, noon):
     import_text(HEADER + "1,One,Lead in,Nora,,Tony,2026-10-01\n2,Two,Lead in,Nora,a@b@c.example,Tony,2026-10-01\n")
     run_review()
     assert mails() == []
-    said = " ".join(r[0] for r in rows("SELECT message FROM run_logs"))
+    said = " ".join(r[0] for r in sql("SELECT message FROM run_logs"))
     assert "“One” has no contact address" in said
-    assert rows("SELECT count(*) FROM drafts") == [(2,)]
+    assert sql("SELECT count(*) FROM drafts") == [(2,)]
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from core.domains.crm.importer import Rejected, rejected_csv, safe_cell
 from core.errors import BadInput
 from core.kit import db as database
 from core.kit.db import STAFF
-from tests.core.domains.crm.conftest import NOON, TONY, import_text, preview_text, rows
+from tests.core.domains.crm.conftest import NOON, TONY, import_text, preview_text
+from tests.tools.database import sql
 
 HEADER = "deal_id,owner,account,product,stage,created,close_date,amount\n"
 SMALL = (
@@ -36,12 +37,12 @@ def midnight(*day: int) -> datetime:
 
 def test_a_file_becomes_deals_with_stages_accounts_owners_and_history(db, noon):
     assert counts(import_text(SMALL, file_name="small.csv")) == (5, 0, 0, 0)
-    assert rows("SELECT name, position, status FROM stages ORDER BY position") == [
+    assert sql("SELECT name, position, status FROM stages ORDER BY position") == [
         ("Lead in", 0, "open"), ("Proposal", 1, "open"), ("Won", 2, "won"), ("Lost", 3, "lost"),
     ]  # fmt: skip
-    assert rows("SELECT name FROM accounts ORDER BY name") == [("Cornerstone",), ("Northwind",)]
-    assert rows("SELECT name FROM owners ORDER BY name") == [("Dave",), ("Tony",)]
-    found = rows(
+    assert sql("SELECT name FROM accounts ORDER BY name") == [("Cornerstone",), ("Northwind",)]
+    assert sql("SELECT name FROM owners ORDER BY name") == [("Dave",), ("Tony",)]
+    found = sql(
         "SELECT external_id, title, status, value_minor, product, opened_at, closed_at, expected_close_on, last_activity_at "
         "FROM deals ORDER BY external_id"
     )
@@ -52,7 +53,7 @@ def test_a_file_becomes_deals_with_stages_accounts_owners_and_history(db, noon):
         ("D4", "Cornerstone · GTX Pro", "lost", 0, "GTX Pro", midnight(2026, 9, 5), midnight(2026, 10, 5), None, midnight(2026, 10, 5)),
         ("D5", "Northwind", "open", None, None, None, None, None, None),
     ]  # fmt: skip
-    history = rows(
+    history = sql(
         "SELECT d.external_id, f.name, t.name, c.at, c.from_since, c.actor FROM stage_changes c JOIN deals d ON d.id = c.deal_id "
         "LEFT JOIN stages f ON f.id = c.from_stage_id JOIN stages t ON t.id = c.to_stage_id ORDER BY d.external_id, c.at"
     )
@@ -69,30 +70,30 @@ def test_a_file_becomes_deals_with_stages_accounts_owners_and_history(db, noon):
 def test_a_second_import_of_the_same_file_changes_nothing(db):
     import_text(SMALL)
     before = (
-        rows("SELECT * FROM deals ORDER BY id"),
-        rows("SELECT * FROM stage_changes ORDER BY id"),
-        rows("SELECT * FROM stages ORDER BY id"),
+        sql("SELECT * FROM deals ORDER BY id"),
+        sql("SELECT * FROM stage_changes ORDER BY id"),
+        sql("SELECT * FROM stages ORDER BY id"),
     )
     assert counts(import_text(SMALL)) == (0, 0, 5, 0)
     after = (
-        rows("SELECT * FROM deals ORDER BY id"),
-        rows("SELECT * FROM stage_changes ORDER BY id"),
-        rows("SELECT * FROM stages ORDER BY id"),
+        sql("SELECT * FROM deals ORDER BY id"),
+        sql("SELECT * FROM stage_changes ORDER BY id"),
+        sql("SELECT * FROM stages ORDER BY id"),
     )
     assert after == before
 
 
 def test_a_third_import_updates_just_the_changed_row_and_records_its_move(db, noon):
     import_text(SMALL)
-    before = rows("SELECT * FROM deals WHERE external_id <> 'D2' ORDER BY id")
+    before = sql("SELECT * FROM deals WHERE external_id <> 'D2' ORDER BY id")
     changed = SMALL.replace("GTXPro,Proposal,2026-10-05,2026-12-01,800", "GTXPro,Won,2026-10-05,2026-11-18,950")
     assert counts(import_text(changed)) == (0, 1, 4, 0)
-    assert rows("SELECT * FROM deals WHERE external_id <> 'D2' ORDER BY id") == before
-    assert rows(
+    assert sql("SELECT * FROM deals WHERE external_id <> 'D2' ORDER BY id") == before
+    assert sql(
         "SELECT d.status, d.value_minor, d.closed_at, d.expected_close_on, s.name, d.last_activity_at, d.stage_since, f.name "
         "FROM deals d JOIN stages s ON s.id = d.stage_id JOIN stages f ON f.id = d.furthest_stage_id WHERE external_id = 'D2'"
     ) == [("won", 95000, midnight(2026, 11, 18), None, "Won", midnight(2026, 11, 18), midnight(2026, 11, 18), "Proposal")]
-    assert rows(
+    assert sql(
         "SELECT f.name, t.name, c.at FROM stage_changes c JOIN deals d ON d.id = c.deal_id JOIN stages f ON f.id = c.from_stage_id "
         "JOIN stages t ON t.id = c.to_stage_id WHERE d.external_id = 'D2'"
     ) == [("Proposal", "Won", midnight(2026, 11, 18))]
@@ -102,7 +103,7 @@ def test_a_third_import_updates_just_the_changed_row_and_records_its_move(db, no
 def test_a_move_without_a_date_happened_when_it_was_seen_and_reopening_clears_the_close(db, noon):
     import_text("id,stage,created\n1,Lead in,2026-10-01\n2,Won,2026-10-01\n")
     import_text("id,stage,created\n1,Proposal,2026-10-01\n2,Proposal,2026-10-01\n")
-    assert rows("SELECT external_id, status, stage_since, closed_at, last_activity_at FROM deals ORDER BY 1") == [
+    assert sql("SELECT external_id, status, stage_since, closed_at, last_activity_at FROM deals ORDER BY 1") == [
         ("1", "open", NOON, None, NOON), ("2", "open", NOON, None, NOON),
     ]  # fmt: skip
 
@@ -110,7 +111,7 @@ def test_a_move_without_a_date_happened_when_it_was_seen_and_reopening_clears_th
 def test_columns_a_file_does_not_have_are_left_as_they_are(db):
     import_text(SMALL)
     import_text("deal_id,stage,amount\nD1,Won,77\n")
-    assert rows("SELECT value_minor, product, o.name, opened_at IS NOT NULL FROM deals d JOIN owners o ON o.id = d.owner_id "
+    assert sql("SELECT value_minor, product, o.name, opened_at IS NOT NULL FROM deals d JOIN owners o ON o.id = d.owner_id "
                 "WHERE external_id = 'D1'") == [(7700, "GTX Pro", "Tony", True)]  # fmt: skip
 
 
@@ -118,12 +119,12 @@ def test_a_person_who_changed_a_deal_here_is_not_overruled_by_an_unchanged_row(d
     from core.domains.crm import service
 
     import_text(SMALL)
-    ((deal_id,),) = rows("SELECT id FROM deals WHERE external_id = 'D3'")
-    ((stage_id,),) = rows("SELECT id FROM stages WHERE name = 'Proposal'")
+    ((deal_id,),) = sql("SELECT id FROM deals WHERE external_id = 'D3'")
+    ((stage_id,),) = sql("SELECT id FROM stages WHERE name = 'Proposal'")
     with database.transaction(STAFF) as session:
         service.move_stage(session, deal_id, stage_id, TONY)
     assert counts(import_text(SMALL)) == (0, 0, 5, 0)
-    assert rows("SELECT stage_id FROM deals WHERE id = :id", id=deal_id) == [(stage_id,)]
+    assert sql("SELECT stage_id FROM deals WHERE id = :id", id=deal_id) == [(stage_id,)]
 
 
 BROKEN = SMALL + "D6,Tony,Northwind,GTX Pro,Proposal,notadate,,5\nD7,Tony,,,,,,\nD1,Tony,,,Won,,,\n,Tony,,,Won,,,\nD8,x\n"
@@ -141,15 +142,15 @@ def test_rejected_rows_stop_everything_and_say_why_with_their_line(db):
         (11, "The row has only 2 of 8 cells."),
     ]
     for table in ("deals", "accounts", "owners", "stages", "stage_changes", "events"):
-        assert rows(f"SELECT count(*) FROM {table}") == [(0,)]
-    assert rows("SELECT row_count, created, jsonb_array_length(rejected) FROM deal_imports") == [(10, 0, 5)]
+        assert sql(f"SELECT count(*) FROM {table}") == [(0,)]
+    assert sql("SELECT row_count, created, jsonb_array_length(rejected) FROM deal_imports") == [(10, 0, 5)]
 
 
 def test_keep_good_imports_the_rest(db):
     result = import_text(BROKEN, keep_good=True)
     assert result.imported
     assert counts(result) == (5, 0, 0, 5)
-    assert rows("SELECT external_id, status FROM deals WHERE external_id = 'D1'") == [("D1", "won")]
+    assert sql("SELECT external_id, status FROM deals WHERE external_id = 'D1'") == [("D1", "won")]
 
 
 def test_keep_good_with_nothing_good_imports_nothing(db):
@@ -160,7 +161,7 @@ def test_keep_good_with_nothing_good_imports_nothing(db):
 def test_a_preview_writes_nothing_and_counts_what_the_import_then_does(db):
     seen = preview_text(BROKEN)
     for table in ("deals", "accounts", "owners", "stages", "deal_imports", "events"):
-        assert rows(f"SELECT count(*) FROM {table}") == [(0,)]
+        assert sql(f"SELECT count(*) FROM {table}") == [(0,)]
     assert (seen.rows, seen.created, seen.rejected_total, seen.new_accounts, seen.new_owners) == (10, 5, 5, 2, 2)
     assert [(s.name, s.status, s.deals, s.value_minor) for s in seen.stages] == [
         ("Lead in", "open", 2, 0), ("Proposal", "open", 1, 80000), ("Won", "won", 1, 120050), ("Lost", "lost", 1, 0),
@@ -177,7 +178,7 @@ def test_a_preview_writes_nothing_and_counts_what_the_import_then_does(db):
 def test_a_known_spelling_beats_the_files_own(db):
     import_text("id,stage,product\n1,Won,GTX Pro\n")
     import_text("id,stage,product\n1,Won,GTX Pro\n2,Won,GTXPro\n3,Won,GTXPro\n4,Won,gtx-pro\n")
-    assert rows("SELECT DISTINCT product FROM deals") == [("GTX Pro",)]
+    assert sql("SELECT DISTINCT product FROM deals") == [("GTX Pro",)]
 
 
 def test_ambiguous_dates_are_decided_for_the_column_and_said_in_the_preview(db):
@@ -202,7 +203,7 @@ def test_dates_that_fit_no_reading_are_rejected_not_bent(db):
 
 def test_currencies_come_from_the_cell_or_their_own_column(db):
     import_text("id,stage,amount,currency\n1,Lead,€5,\n2,Lead,7,GBP\n3,Lead,1500,JPY\n4,Lead,9,\n")
-    assert rows("SELECT external_id, value_minor, currency FROM deals ORDER BY 1") == [
+    assert sql("SELECT external_id, value_minor, currency FROM deals ORDER BY 1") == [
         ("1", 500, "EUR"), ("2", 700, "GBP"), ("3", 1500, "JPY"), ("4", 900, "USD"),
     ]  # fmt: skip
     assert any("in EUR; totals count USD only" in n for n in preview_text("id,stage,amount\n1,Lead,€5\n").notes)
@@ -211,7 +212,7 @@ def test_currencies_come_from_the_cell_or_their_own_column(db):
 def test_a_status_column_closes_a_deal_in_any_stage_and_remembers_how_far_it_came(db):
     import_text("id,stage,status,won time,lost time,created\n1,Proposal,won,2026-02-01,,2026-01-01\n2,Demo,lost,,2026-03-01,2026-01-01\n"
                 "3,Demo,open,,,2026-01-01\n")  # fmt: skip
-    assert rows(
+    assert sql(
         "SELECT d.external_id, s.name, d.status, f.name, d.closed_at FROM deals d JOIN stages s ON s.id = d.stage_id "
         "JOIN stages f ON f.id = d.furthest_stage_id ORDER BY 1"
     ) == [
@@ -223,7 +224,7 @@ def test_a_status_column_closes_a_deal_in_any_stage_and_remembers_how_far_it_cam
 def test_formula_cells_are_stored_as_given_and_made_harmless_when_downloaded(db):
     evil = '=HYPERLINK("http://x")'
     import_text(f'id,stage,title\n1,Lead,"{evil.replace(chr(34), chr(34) * 2)}"\n')
-    assert rows("SELECT title FROM deals") == [(evil,)]
+    assert sql("SELECT title FROM deals") == [(evil,)]
     made = rejected_csv([Rejected(2, "The row has no “stage”.", {"id": "+1+1", "title": evil, "amount": "-500", "=x": "@a"})])
     read = list(csv.reader(io.StringIO(made)))
     assert read == [["line", "reason", "id", "title", "amount", "'=x"], ["2", "The row has no “stage”.", "'+1+1", "'" + evil, "-500", "'@a"]]  # fmt: skip
@@ -243,7 +244,7 @@ def test_a_file_without_deals_is_one_sentence_and_no_change(db, data, message):
         with pytest.raises(BadInput) as caught:
             read(data)
         assert message in caught.value.message
-    assert rows("SELECT count(*) FROM deal_imports") == [(0,)]
+    assert sql("SELECT count(*) FROM deal_imports") == [(0,)]
 
 
 @pytest.mark.parametrize("options", [{"date_order": "ymd"}, {"stage_status": {"Lead": "maybe"}}])
@@ -254,7 +255,7 @@ def test_wrong_options_are_sentences(db, options):
 
 def test_a_person_says_what_a_stage_counts_as(db):
     import_text("id,stage\n1,Closed\n2,Lead\n", stage_status={"closed": "won"})
-    assert rows("SELECT external_id, status FROM deals ORDER BY 1") == [("1", "won"), ("2", "open")]
+    assert sql("SELECT external_id, status FROM deals ORDER BY 1") == [("1", "won"), ("2", "open")]
 
 
 def test_values_no_database_could_hold_are_rejected(db):
@@ -265,7 +266,7 @@ def test_values_no_database_could_hold_are_rejected(db):
 
 def test_one_event_tells_of_an_import(db):
     import_text(SMALL, file_name="small.csv")
-    assert rows("SELECT type, summary, actor, subject_type FROM events") == [
+    assert sql("SELECT type, summary, actor, subject_type FROM events") == [
         ("deals.imported", "Tony imported small.csv: 5 new, 0 changed, 0 unchanged.", "Tony", "deal_import")
     ]
 
@@ -278,31 +279,31 @@ def test_what_the_demo_made_becomes_real_when_a_real_deal_uses_it(db):
 
             session.execute(text(f"UPDATE {table} SET demo = true"))
     import_text(SMALL.replace("800", "801"))
-    assert rows("SELECT name FROM accounts WHERE NOT demo") == [("Northwind",)]
-    assert rows("SELECT count(*) FROM stages WHERE demo") == [(0,)]
+    assert sql("SELECT name FROM accounts WHERE NOT demo") == [("Northwind",)]
+    assert sql("SELECT count(*) FROM stages WHERE demo") == [(0,)]
 
 
 def test_accounts_and_owners_enrich_by_name_and_typos_are_mended(db):
     accounts = b'account,sector,employees,office_location\nCornerstone,technolgy,"1,200",Philipines\nNew Co,retail,5,\n'
     import_text(SMALL, accounts=accounts, owners=b"sales_agent,manager\nTony,Dave\nRobert,Dave\n")
-    assert rows("SELECT name, industry, employees, country FROM accounts ORDER BY name") == [
+    assert sql("SELECT name, industry, employees, country FROM accounts ORDER BY name") == [
         ("Cornerstone", "technology", 1200, "Philippines"), ("New Co", "retail", 5, None), ("Northwind", None, None, None),
     ]  # fmt: skip
-    assert rows("SELECT name FROM owners ORDER BY 1") == [("Dave",), ("Robert",), ("Tony",)]
+    assert sql("SELECT name FROM owners ORDER BY 1") == [("Dave",), ("Robert",), ("Tony",)]
     import_text(SMALL, accounts=b"account,sector\nCornerstone,\n")
-    assert rows("SELECT industry FROM accounts WHERE name = 'Cornerstone'") == [("technology",)]
+    assert sql("SELECT industry FROM accounts WHERE name = 'Cornerstone'") == [("technology",)]
 
 
 def test_a_broken_accounts_file_stops_the_import_before_anything_is_written(db):
     with pytest.raises(BadInput, match="no column for the name"):
         import_text(SMALL, accounts=b"foo,bar\n1,2\n")
-    assert rows("SELECT count(*) FROM deals") == [(0,)]
+    assert sql("SELECT count(*) FROM deals") == [(0,)]
 
 
 def test_two_sources_may_use_the_same_ids(db):
     import_text("id,stage\n1,Lead\n")
     import_text("id,stage\n1,Won\n", source="hubspot")
-    assert rows("SELECT source, status FROM deals ORDER BY 1") == [("csv", "open"), ("hubspot", "won")]
+    assert sql("SELECT source, status FROM deals ORDER BY 1") == [("csv", "open"), ("hubspot", "won")]
 
 
 @pytest.mark.slow
@@ -331,10 +332,10 @@ def test_the_public_sample_of_8800_opportunities_comes_out_exactly(db):
     for expected in ((8800, 0, 0, 0), (0, 0, 8800, 0)):
         with database.transaction(STAFF) as session:
             assert counts(importer.run_import(session, source, options, by=TONY)) == expected
-    assert rows("SELECT s.name, count(*), sum(value_minor) FROM deals d JOIN stages s ON s.id = d.stage_id GROUP BY 1 ORDER BY 1") == [
+    assert sql("SELECT s.name, count(*), sum(value_minor) FROM deals d JOIN stages s ON s.id = d.stage_id GROUP BY 1 ORDER BY 1") == [
         ("Engaging", 1589, None), ("Lost", 2473, 0), ("Prospecting", 500, None), ("Won", 4238, 1000553400),
     ]  # fmt: skip
-    assert rows("SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM owners)") == [(85, 35)]
-    assert rows("SELECT count(*) FILTER (WHERE account_id IS NULL), count(*) FILTER (WHERE opened_at IS NULL), "
+    assert sql("SELECT (SELECT count(*) FROM accounts), (SELECT count(*) FROM owners)") == [(85, 35)]
+    assert sql("SELECT count(*) FILTER (WHERE account_id IS NULL), count(*) FILTER (WHERE opened_at IS NULL), "
                 "count(DISTINCT owner_id) FROM deals") == [(1425, 500, 30)]  # fmt: skip
-    assert rows("SELECT count(*) FROM accounts WHERE industry = 'technology'") == [(12,)]
+    assert sql("SELECT count(*) FROM accounts WHERE industry = 'technology'") == [(12,)]

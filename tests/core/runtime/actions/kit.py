@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from sqlalchemy import text
 
 from core.kit import clock
 from core.kit import db as database
@@ -21,6 +20,7 @@ from core.runtime.connections import service as connections
 from core.runtime.runs import execute
 from tests.cast import Cast, make_cast
 from tests.gates import open_to_all, set_numbers
+from tests.tools.database import sql
 
 
 class Note(BaseModel):
@@ -128,12 +128,6 @@ class House:
         made = self.approved(kind, **more)
         assert self.carry_out(made) == "done", self.row(made).error
         return made
-
-
-def sql(statement: str, **values: Any) -> Any:
-    with database.transaction(STAFF) as session:
-        answer = session.execute(text(statement), values)
-        return answer.all() if answer.returns_rows else None
 
 
 def set_house(desk: Desk) -> House:

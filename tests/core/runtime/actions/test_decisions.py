@@ -1,6 +1,5 @@
 """Who may decide what, in which state, and what becomes of it."""
 
-
 import pytest
 
 from core.errors import BadInput, Conflict, NotAllowed, OpsError
@@ -12,8 +11,9 @@ from core.runtime.actions.models import ActionState, Decided
 from core.runtime.orgs.models import AGENCY_ID
 from tests import acts
 from tests.cast import NORTHWIND_ORG
-from tests.core.runtime.actions.kit import House, sql
+from tests.core.runtime.actions.kit import House
 from tests.gates import set_numbers
+from tests.tools.database import sql
 
 COMMANDS = ("approve", "reject", "edit", "reply", "delegate", "undo", "resolve", "withdraw")
 ALLOWED = {

@@ -13,8 +13,9 @@ from core.runtime.actions import effects, service
 from core.runtime.actions.kinds import Account, Outgoing, Receipt, Refused, Unclear
 from core.runtime.connections import service as connections
 from core.runtime.runs import service as runs
-from tests.core.runtime.actions.kit import House, sql
+from tests.core.runtime.actions.kit import House
 from tests.gates import set_numbers
+from tests.tools.database import sql
 
 KINDS = ("test.note", "test.keyed", "test.blind")
 

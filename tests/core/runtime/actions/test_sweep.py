@@ -9,7 +9,8 @@ from core.kit.db import STAFF
 from core.runtime.actions import service, sweep
 from core.runtime.runs import service as runs
 from tests import acts
-from tests.core.runtime.actions.kit import House, sql
+from tests.core.runtime.actions.kit import House
+from tests.tools.database import sql
 
 
 def at_once(many: int = 4) -> int:

@@ -2,22 +2,15 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import text
-
 from core.config import get_settings
 from core.domains.users import signed
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.retention import jobs
 from core.runtime.runs import execute, service
+from tests.tools.database import sql
 
 NIGHT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)  # 03:30 in Chicago
-
-
-def sql(statement: str, **params):
-    with database.transaction(STAFF) as session:
-        found = session.execute(text(statement), params)
-        return found.all() if found.returns_rows else []
 
 
 def enqueue(kind: str, days: int) -> int:

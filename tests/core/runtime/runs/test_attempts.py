@@ -16,7 +16,8 @@ from core.runtime.runs.execute import execute
 from core.runtime.runs.handlers import Handler
 from core.runtime.runs.models import RunLog
 from core.runtime.runs.pulse import pulse
-from tests.core.runtime.runs.test_claims import claim, enqueue, get, silence, sql
+from tests.core.runtime.runs.test_claims import claim, enqueue, get, silence
+from tests.tools.database import sql
 
 DAVE = Actor("Dave", "user", 1)
 

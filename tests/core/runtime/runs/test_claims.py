@@ -18,17 +18,12 @@ from core.runtime.runs.line import Line
 from core.runtime.runs.models import Queue, Run, RunLog
 from core.runtime.runs.outcome import succeeded
 from core.runtime.runs.pulse import Pulse
+from tests.tools.database import sql
 
 
 def enqueue(many=1, kind="probe.noop", **options):
     with database.transaction(STAFF) as session:
         return [service.enqueue(session, kind, kind, **options).run_id for _ in range(many)]
-
-
-def sql(statement, **values):
-    with database.transaction(STAFF) as session:
-        result = session.execute(text(statement), values)
-        return result.all() if result.returns_rows else None
 
 
 def claim(run_id, worker="w1"):

@@ -13,7 +13,8 @@ from core.runtime.runs import service
 from core.runtime.runs.execute import execute
 from core.runtime.runs.models import Reason
 from core.runtime.runs.queries import counts_by_word
-from tests.core.runtime.runs.test_claims import at_once, claim, enqueue, get, sql
+from tests.core.runtime.runs.test_claims import at_once, claim, enqueue, get
+from tests.tools.database import sql
 
 DAVE, BRIAN = Actor("Dave", "user", 1), Actor("Brian", "user", 2)
 

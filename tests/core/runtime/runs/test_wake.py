@@ -11,7 +11,8 @@ from core.kit import redis
 from core.runtime.runs import dispatch, wake
 from core.runtime.runs.line import Line
 from core.runtime.runs.outcome import succeeded
-from tests.core.runtime.runs.test_claims import claim, enqueue, get, silence, sql
+from tests.core.runtime.runs.test_claims import claim, enqueue, get, silence
+from tests.tools.database import sql
 
 
 @pytest.fixture

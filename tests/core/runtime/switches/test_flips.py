@@ -9,7 +9,8 @@ import pytest
 
 from benchmarks.authority import flips
 from core.config import get_settings
-from tests.faults.stage import Stage, sql
+from tests.faults.stage import Stage
+from tests.tools.database import sql
 
 FLIPS, HELD = 8, 25
 
