@@ -8,7 +8,7 @@ so that numbers can be tried before anything is live.
 import time
 from bisect import insort
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -31,6 +31,8 @@ from core.runtime.policies.rules.rates import RATE_LIMIT, cap_of, window_of
 
 DAYS: Final = 90
 EXAMPLES: Final = 8
+_PART: Final = 1000
+"""Rows that are held at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +123,9 @@ def backtest(
     wanted = numbers.check(known, {k: v for k, v in changes.items() if v is not None})
     values = _Values(session, known, wanted, org_id)
     simulate = _simulation(known, values)
-    found = _rows(session, known, days, None if org_id == AGENCY_ID else org_id, in_order=simulate is not None)
     decide = simulate(session) if simulate else _again(known, values)
     tally = _Tally(clock.zone(get_settings().time_zone))
-    for row in found:
+    for row in _rows(session, known, days, None if org_id == AGENCY_ID else org_id, in_order=simulate is not None):
         tally.add(row, decide(row))
     return _answer(session, tally, simulate is not None, started)
 
@@ -150,17 +151,18 @@ class _Values:
         return made | {k: v for k, v in self._changes.items() if k not in own}
 
 
-def _rows(session: Session, policy: Policy, days: int, org_id: UUID | None, *, in_order: bool) -> list[_Row]:
+def _rows(session: Session, policy: Policy, days: int, org_id: UUID | None, *, in_order: bool) -> Iterator[_Row]:
+    """In order of time, a part after the other: all of them at once may be more than a page's process can hold."""
     statement = text(_OF_AN_ACTION.format(order=_FIRST_SENT if in_order else _LAST))
     values = {"policy": policy.key, "since": clock.now() - timedelta(days=days), "org": org_id}
-    found = session.execute(statement, values).all()
-    ids = {"ids": [r.action_id for r in found]}
-    went: dict[int, bool] = {r[0]: r[1] for r in session.execute(_WENT, ids)}
-    payloads: dict[int, dict[str, Any]] = {r[0]: r[1] for r in session.execute(_PAYLOADS, ids)} if policy.refill else {}
-    return [
-        _Row(action, org, verdict, reason, inputs, at, action in went, went.get(action, False), payloads.get(action))
-        for action, org, verdict, reason, inputs, at in found
-    ]
+    for part in session.execute(statement, values, execution_options={"yield_per": _PART}).partitions(_PART):
+        ids = {"ids": [r.action_id for r in part]}
+        went: dict[int, bool] = {r[0]: r[1] for r in session.execute(_WENT, ids)}
+        payloads: dict[int, dict[str, Any]] = {r[0]: r[1] for r in session.execute(_PAYLOADS, ids)} if policy.refill else {}
+        for action, org, verdict, reason, inputs, at in part:
+            yield _Row(
+                action, org, verdict, reason, inputs, at, action in went, went.get(action, False), payloads.get(action)
+            )  # fmt: skip
 
 
 def _again(policy: Policy, values: _Values) -> Decide:

@@ -1,6 +1,7 @@
 """What other numbers would have decided: the same answers as a brute-force replay, and fast."""
 
 import time
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from typing import Any
@@ -90,6 +91,22 @@ def test_fifty_thousand_verdicts_take_less_than_two_seconds(policy: str) -> None
     assert told.judged == 50_000
     assert told.changed > 0
     assert busy < 3.0  # our own part, on a machine that does much else; alone it is below 2 s all in all
+
+
+@pytest.mark.parametrize("policy", ["agent_kinds", "sensitive_patterns"])
+def test_what_was_looked_at_is_never_held_all_at_once(policy: str) -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        fill(session, policy, 6000, timedelta(seconds=1))
+        session.execute(text("UPDATE policy_verdicts SET inputs = inputs || jsonb_build_object('more', repeat('x', 10000))"))
+        session.execute(text("UPDATE actions SET payload = payload || jsonb_build_object('subject', repeat('x', 10000))"))
+    tracemalloc.start()
+    try:
+        assert told(policy, _INPUTS[policy][1]).judged == 6000
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 45_000_000, f"{most:,} bytes of 60,000,000 and more"
 
 
 def sent_in(session: Session, hours: list[float], **fields: Any) -> None:
