@@ -48,7 +48,7 @@ class DealCreate(_Strict):
     org_name: Annotated[Line | None, BeforeValidator(_nothing)] = None
     org_id: Number | None = None
     person_id: Number | None = None
-    value_minor: Annotated[int | None, BeforeValidator(_nothing), Field(ge=0, le=MAX_VALUE)] = None
+    value_minor: Annotated[Annotated[int, Field(ge=0, le=MAX_VALUE)] | None, BeforeValidator(_nothing)] = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
     expected_close: Annotated[date | None, BeforeValidator(_nothing)] = None
 
