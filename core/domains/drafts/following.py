@@ -7,6 +7,7 @@ from core.domains.drafts.models import Draft, DraftStatus
 from core.runtime.actions import followers
 from core.runtime.actions.followers import Told
 from core.runtime.actions.models import Action
+from core.runtime.agents import proposals
 
 PREFIX = "draft:"
 _STATUS = {"approved": DraftStatus.APPROVED, "done": DraftStatus.APPROVED, "rejected": DraftStatus.DISMISSED}
@@ -18,8 +19,8 @@ def prefix(draft_id: int) -> str:
 
 
 def follow(session: Session, action: Action, told: Told) -> None:
-    """Follower of drafts' mails."""
-    status = _STATUS.get(told.what)
+    """Follower of drafts' mails. A note is of its day: one whose mail came to nothing is not asked about again."""
+    status = DraftStatus.DISMISSED if proposals.came_to_nothing(told) else _STATUS.get(told.what)
     number = (action.key or "").removeprefix(PREFIX).partition(":")[0]
     if status is not None and number.isdigit():
         session.execute(update(Draft).where(Draft.id == int(number)).values(status=status.value))

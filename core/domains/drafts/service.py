@@ -1,25 +1,18 @@
-"""Commands on drafts: save one (again), decide on one."""
+"""Commands on drafts: save one (again). The mail that sends it decides it, see `following`."""
 
 import hashlib
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import literal_column, select, update
+from sqlalchemy import literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.domains.drafts import following
 from core.domains.drafts.models import Draft, DraftKind, DraftStatus
-from core.errors import BadInput, Conflict, NotFound
-from core.kit.actor import Actor
-from core.runtime.actions.models import Decided
-from core.runtime.agents import proposals
-from core.runtime.events import service as events
 from core.runtime.orgs.models import AGENCY_ID
 
 _REPLACEABLE = (DraftStatus.PENDING_REVIEW, DraftStatus.SUPERSEDED)
-_DECISIONS = {DraftStatus.APPROVED: "approved", DraftStatus.DISMISSED: "dismissed"}
 
 
 def save(
@@ -73,38 +66,5 @@ def save(
 
 
 def fingerprint(title: str, body: str) -> str:
-    """What a decision binds to: the draft's text as the person saw it."""
+    """What marks the draft's text."""
     return hashlib.sha256(f"{title}\n{body}".encode()).hexdigest()
-
-
-def decide(session: Session, draft_id: int, status: DraftStatus, by: Actor, *, seen: str | None = None) -> None:
-    """Approve or dismiss a draft that waits for review, and with it the mail that would send it, if it has one.
-
-    `seen` is the `fingerprint` of the text the person read; when the text has changed since, nothing is decided.
-    Raises BadInput, NotFound, or Conflict when somebody else was first.
-    """
-    word = _DECISIONS.get(status)
-    if word is None:
-        raise BadInput("A draft can be approved or dismissed.", "Choose one of the two.")
-    draft = session.execute(select(Draft).where(Draft.id == draft_id).with_for_update()).scalar_one_or_none()
-    if draft is None:
-        raise NotFound(f"There is no draft {draft_id}.", "It may have been cleared; reload the list.")
-    if draft.status == status:
-        return  # a double click
-    if draft.status != DraftStatus.PENDING_REVIEW:
-        raise Conflict(f"This draft was already {draft.status.replace('_', ' ')}.", "Reload to see who decided.")
-    if seen is not None and seen != fingerprint(draft.title, draft.body):
-        raise Conflict("This draft was rewritten after you opened it.", "Read the new text, then decide.")
-    session.execute(update(Draft).where(Draft.id == draft_id).values(status=status.value))
-    asked = Decided.APPROVE if status is DraftStatus.APPROVED else Decided.REJECT
-    proposals.decide(session, following.prefix(draft_id), asked, by)
-    events.publish(
-        session,
-        f"draft.{word}",
-        f"{by.label} {word} “{draft.title}”.",
-        org_id=draft.org_id,
-        actor=by,
-        subject=("draft", draft_id),
-        cause_run_id=draft.run_id,
-        demo=draft.demo,
-    )

@@ -31,7 +31,7 @@ def propose(
     if report is None:
         raise NotFound(f"There is no report {report_id}.", "It may have been cleared; reload the list.")
     prefix = f"{PREFIX}{report_id}:"
-    key = prefix + fingerprint(report.content, report.email_subject, report.email_body)[:16]
+    key = proposals.fresh_key(session, prefix + fingerprint(report.content, report.email_subject, report.email_body)[:16])
     proposals.withdraw_others(session, prefix, key, by, "The report was written anew.")
     if not address:
         return False
@@ -46,8 +46,11 @@ def propose(
 
 
 def follow(session: Session, action: Action, told: Told) -> None:
-    """Follower of reports' mails: the report's status goes with them. A dry run sends nothing, so it is no sending."""
-    status = _STATUS.get(told.what)
+    """Follower of reports' mails: the report's status goes with them. A dry run sends nothing, so it is no sending.
+
+    A report whose mail came to nothing is a draft again, which the next run writes and proposes anew.
+    """
+    status = ReportStatus.DRAFT if proposals.came_to_nothing(told) else _STATUS.get(told.what)
     number = (action.key or "").removeprefix(PREFIX).partition(":")[0]
     if status is None or not number.isdigit():
         return

@@ -1,4 +1,4 @@
-"""Commands on client reports: save one, decide on one."""
+"""Commands on client reports: save one. Its mail decides it, see `mail`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,21 +6,15 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import literal_column, select, update
+from sqlalchemy import literal_column, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
-from core.domains.reports import mail
 from core.domains.reports.models import ClientReport, ReportStatus
-from core.domains.reports.rules import fingerprint as fingerprint
-from core.errors import BadInput, Conflict, NotFound
 from core.kit.actor import Actor
-from core.runtime.actions.models import Decided
-from core.runtime.agents import proposals
 from core.runtime.events import service as events
 
 _REPLACEABLE = (ReportStatus.DRAFT, ReportStatus.PENDING_REVIEW)
-_DECISIONS = {ReportStatus.APPROVED: "approved", ReportStatus.REJECTED: "rejected"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,30 +74,3 @@ def save(session: Session, new: NewReport, by: Actor, *, run_id: int | None = No
             payload={"client_id": new.client_id, "period_start": new.period_start.isoformat()}, demo=new.demo,
         )  # fmt: skip
     return row.id, True
-
-
-def decide(session: Session, report_id: int, status: ReportStatus, by: Actor, *, seen: str | None = None) -> None:
-    """Approve or reject a report that waits for review, and the mail that would take it to the client with it.
-
-    `seen` is the `fingerprint` of what the person read; when the report has changed since, nothing is decided.
-    Raises BadInput, NotFound, or Conflict when somebody else was first.
-    """
-    word = _DECISIONS.get(status)
-    if word is None:
-        raise BadInput("A report can be approved or rejected.", "Choose one of the two.")
-    report = session.execute(select(ClientReport).where(ClientReport.id == report_id).with_for_update()).scalar_one_or_none()
-    if report is None:
-        raise NotFound(f"There is no report {report_id}.", "It may have been cleared; reload the list.")
-    if report.status == status:
-        return  # a double click
-    if report.status != ReportStatus.PENDING_REVIEW:
-        raise Conflict(f"This report was already {report.status}.", "Reload to see who decided.")
-    if seen is not None and seen != fingerprint(report.content, report.email_subject, report.email_body):
-        raise Conflict("This report was rewritten after you opened it.", "Read the new text, then decide.")
-    session.execute(update(ClientReport).where(ClientReport.id == report_id).values(status=status.value))
-    asked = Decided.APPROVE if status is ReportStatus.APPROVED else Decided.REJECT
-    proposals.decide(session, f"{mail.PREFIX}{report_id}:", asked, by)
-    events.publish(
-        session, f"report.{word}", f"{by.label} {word} the report “{report.email_subject}”.", org_id=report.org_id, actor=by,
-        subject=("report", report_id), cause_run_id=report.run_id, demo=report.demo,
-    )  # fmt: skip

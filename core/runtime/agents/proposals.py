@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from core.kit.actor import Actor
-from core.runtime.actions.models import Action, ActionState, Decided, Origin
+from core.runtime.actions.followers import Told
+from core.runtime.actions.models import Action, ActionState, Origin
 from core.runtime.actions.proposing import Proposal, Proposed
 from core.runtime.agents import prose
 from core.runtime.agents.facts import Fact
@@ -23,6 +24,8 @@ from core.runtime.orgs.models import AGENCY_ID
 SLACK: Final = "slack.post"
 MAIL: Final = "mail.send"
 _OPEN = (ActionState.AWAITING, ActionState.DEFERRED, ActionState.APPROVED)
+_ENDED = (ActionState.DENIED, ActionState.FAILED, ActionState.DISMISSED)
+_NOTHING = ("expired", "denied", "failed")
 REMOVED: Final = "(link removed)"
 _LINK = re.compile(
     r"""(?:\b[a-z][a-z0-9+.-]{1,20}:)?//\S+ | \b(?:https?|javascript|data|mailto|ftp|file|tel):\S+ | \bwww\.\S+
@@ -92,14 +95,16 @@ def withdraw_others(session: Session, prefix: str, key: str, by: Actor, note: st
             service.withdraw(session, action.id, by, note)
 
 
-def decide(session: Session, prefix: str, decision: Decided, by: Actor) -> int:
-    """A person decided on what an action carries out, so the action is decided with it. Returns how many were."""
-    from core.runtime.actions import service
+def came_to_nothing(told: Told) -> bool:
+    """Whether an action ended undone and nobody rejected it. What a run withdraws it has written anew: that goes on."""
+    return told.what in _NOTHING or (told.what == "withdrawn" and (told.by is None or told.by.kind != "run"))
 
-    waiting = [a for a in open_with(session, prefix) if a.state == ActionState.AWAITING]
-    for action in waiting:
-        service.decide(session, action.id, decision, by, payload_sha256=action.payload_sha256, via="web")
-    return len(waiting)
+
+def fresh_key(session: Session, key: str) -> str:
+    """The key, or another one when what was proposed under it came to nothing: then it may be asked once more."""
+    known = or_(Action.key == key, Action.key.startswith(f"{key}:", autoescape=True))
+    before = session.scalar(select(func.count()).where(known, Action.state.in_(_ENDED)))
+    return f"{key}:{before}" if before else key
 
 
 def proposal(message: Message, asking: Asking, by: Actor) -> Proposal:

@@ -8,6 +8,7 @@ from core.kit import db as database
 from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.actions import service as actions
+from core.runtime.actions import sweep
 from core.runtime.actions.models import Action, ActionState, Decided
 from core.runtime.agents import staleness
 from tests.cast import make_cast
@@ -54,6 +55,15 @@ def test_a_rejected_mail_dismisses_its_draft(db, noon):
     [mail] = mails()
     with database.transaction(STAFF) as session:
         actions.decide(session, mail.id, Decided.REJECT, by, payload_sha256=mail.payload_sha256, via="web")
+    assert sql("SELECT status FROM drafts") == [("dismissed",)]
+
+
+def test_a_mail_that_nobody_decided_in_time_ends_the_waiting_of_its_draft(db, noon):
+    import_text(HEADER + DEAL)
+    run_review()
+    [mail] = mails()
+    sql("UPDATE actions SET deadline_at = created_at WHERE id = :id", id=mail.id)
+    assert sweep.sweep() == 1
     assert sql("SELECT status FROM drafts") == [("dismissed",)]
 
 

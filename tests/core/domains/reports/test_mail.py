@@ -5,11 +5,11 @@ import json
 import pytest
 from sqlalchemy import select
 
-from core.domains.reports import queries, service
-from core.domains.reports.models import ClientReport, ReportStatus
+from core.domains.reports import queries
+from core.domains.reports.models import ClientReport
 from core.kit import db as database
 from core.kit.db import STAFF
-from core.runtime.actions import followers
+from core.runtime.actions import followers, sweep
 from core.runtime.actions import service as actions
 from core.runtime.actions.followers import Told
 from core.runtime.actions.models import Action, ActionState, Decided
@@ -22,6 +22,7 @@ from tests.core.domains.automations.scene import automation
 from tests.core.domains.jobs import actions_of, change_client, finish, run_job
 from tests.core.domains.reports.test_reports import JOB, OCTOBER
 from tests.fakeworld import anthropic as fake
+from tests.tools.database import sql
 
 AS_OF = "2026-11-20T09:00"
 
@@ -85,19 +86,51 @@ def test_the_report_goes_the_way_of_its_mail(cast):
     assert report_of("Northwind").sent_at is not None
 
 
-def test_rejecting_the_mail_rejects_the_report_and_the_other_way_round(cast):
+def test_rejecting_the_mail_rejects_the_report(cast):
     mail = mail_of(run_job(JOB, as_of=AS_OF))
     decide(mail, Decided.REJECT, cast.actor("Dan"))
     assert report_of("Northwind").status == "rejected"
 
 
-def test_deciding_the_report_decides_its_mail(cast):
+def expire(mail: Action, _cast) -> None:
+    sql("UPDATE actions SET deadline_at = now() WHERE id = :id", id=mail.id)
+    assert sweep.sweep() == 1
+
+
+def withdraw(mail: Action, cast) -> None:
+    with database.transaction(STAFF) as session:
+        actions.withdraw(session, mail.id, cast.actor("Dan"))
+
+
+def deny(mail: Action, cast) -> None:
+    """Approved, and changed by nobody knows whom before it was sent."""
+    decide(mail, Decided.APPROVE, cast.actor("Dan"))
+    sql("UPDATE actions SET reason = 'Another.' WHERE id = :id", id=mail.id)
+    with database.transaction(STAFF) as session:
+        execute = session.get(Action, mail.id).execute_run_id
+    finish(execute)
+
+
+def fail(mail: Action, cast) -> None:
+    """Approved, and its run was cancelled."""
+    decide(mail, Decided.APPROVE, cast.actor("Dan"))
+    sql("UPDATE runs SET state = 'cancelled' WHERE id = (SELECT execute_run_id FROM actions WHERE id = :id)", id=mail.id)
+    assert sweep.sweep() == 1
+
+
+@pytest.mark.parametrize(("end", "state"), [(expire, "dismissed"), (withdraw, "dismissed"), (deny, "denied"), (fail, "failed")])
+def test_a_report_whose_mail_came_to_nothing_waits_no_more_and_is_asked_about_by_the_next_run(end, state, cast):
     mail = mail_of(run_job(JOB, as_of=AS_OF))
+    end(mail, cast)
     with database.transaction(STAFF) as session:
-        service.decide(session, report_of("Northwind").id, ReportStatus.APPROVED, cast.actor("Dan"))
-    with database.transaction(STAFF) as session:
-        row = session.get(Action, mail.id)
-        assert (row.state, row.decided_by) == (ActionState.APPROVED, "Dan")
+        assert session.get(Action, mail.id).state == state
+    assert report_of("Northwind").status == "draft"
+    for _ in range(2):  # what waits already is not asked twice
+        run_job(JOB, as_of=AS_OF)
+        assert report_of("Northwind").status == "pending_review"
+        with database.transaction(STAFF) as session:
+            waiting = session.scalars(select(Action).where(Action.kind == "mail.send", Action.state == ActionState.AWAITING))
+            assert [(a.payload, a.key) for a in waiting] == [(mail.payload, f"{mail.key}:1")]
 
 
 def test_a_reply_has_the_mail_rewritten(cast, request):
@@ -126,6 +159,7 @@ def test_a_report_written_anew_takes_its_old_mail_back(cast):
     with database.transaction(STAFF) as session:
         assert session.get(Action, first.id).outcome == "withdrawn"
         assert session.get(Action, second.id).state == ActionState.AWAITING
+    assert report_of("Northwind").status == "pending_review"
 
 
 def test_late_figures_make_the_waiting_mail_stale(cast):

@@ -1,12 +1,11 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from core.domains.delivery.models import DeploymentStatus
-from core.domains.reports import queries, service
+from core.domains.reports import queries
 from core.domains.reports.models import ClientReport, ReportStatus
-from core.errors import BadInput, Conflict, NotFound
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.events.models import Event
@@ -71,7 +70,7 @@ def test_a_second_run_replaces_what_waits_and_keeps_what_was_decided(db):
     run_job(JOB, as_of="2026-11-20T09:00")
     with database.transaction(STAFF) as session:
         mine = _reports(session)
-        service.decide(session, mine["Cornerstone"].id, ReportStatus.APPROVED, cast.actor("Dan"))
+        session.get(ClientReport, mine["Cornerstone"].id).status = ReportStatus.APPROVED
         automation(session, cast.northwind, (OCTOBER, 5, 0), name="Late figures")
         automation(session, cast.cornerstone, (OCTOBER, 5, 0), name="Late figures")
     again = run_job(JOB, as_of="2026-11-20T10:00")
@@ -105,26 +104,3 @@ def test_clients_without_a_deployed_automation_get_no_report(db):
     run = run_job(JOB, as_of="2026-11-20T09:00")
     assert run.output["produced"] == {"reports": 0, "kept": 0, "no_address": 0, "actions": 1}
     assert actions_of(run.id)[0].payload["text"] == "0 monthly reports ready for review"
-
-
-def test_a_decision_is_made_once_and_on_what_was_read(db):
-    with database.transaction(STAFF) as session:
-        cast = _clients(session)
-    run_job(JOB, as_of="2026-11-20T09:00")
-    with database.transaction(STAFF) as session:
-        report = _reports(session)["Cornerstone"]
-        seen = service.fingerprint(report.content, report.email_subject, report.email_body)
-        session.execute(update(ClientReport).where(ClientReport.id == report.id).values(email_body="Pay me instead."))
-        with pytest.raises(Conflict, match="rewritten"):
-            service.decide(session, report.id, ReportStatus.APPROVED, cast.actor("Dan"), seen=seen)
-        session.execute(update(ClientReport).where(ClientReport.id == report.id).values(email_body=report.email_body))
-        for _ in range(2):
-            service.decide(session, report.id, ReportStatus.APPROVED, cast.actor("Dan"), seen=seen)
-        with pytest.raises(Conflict, match="already approved"):
-            service.decide(session, report.id, ReportStatus.REJECTED, cast.actor("Dave"))
-        told = session.scalars(select(Event).where(Event.type == "report.approved")).one()
-        assert told.summary == "Dan approved the report “Cornerstone: your automations in October 2026”."
-        with pytest.raises(BadInput):
-            service.decide(session, report.id, ReportStatus.SENT, cast.actor("Dan"))
-        with pytest.raises(NotFound):
-            service.decide(session, 999, ReportStatus.APPROVED, cast.actor("Dan"))
