@@ -3,10 +3,15 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+
+if TYPE_CHECKING:
+    from tests.cast import Cast
 
 TEMPLATE = "ops_template"
 pytest_plugins = ("tests.fakeworld.fixtures",)
@@ -137,6 +142,29 @@ def _owner(url: str) -> psycopg.Connection:
 def db() -> None:
     """An empty database (only the agency's organisation) and an empty Valkey. Ask for it in every test that writes."""
     empty_stores()
+
+
+@pytest.fixture
+def cast(db: None) -> "Cast":
+    """Dave, Brian, Dan, Tony and Robert, and the two clients. A folder that needs more of them has a `cast` of its own."""
+    from core.kit import db as database
+    from core.kit.db import STAFF
+    from tests.cast import make_cast
+
+    with database.transaction(STAFF) as session:
+        return make_cast(session)
+
+
+@pytest.fixture
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty state folder of one's own, without keys."""
+    from core.config import get_settings
+
+    monkeypatch.setenv("OPS_STATE_DIR", str(tmp_path))
+    get_settings.cache_clear()
+    yield tmp_path
+    monkeypatch.undo()
+    get_settings.cache_clear()
 
 
 def empty_stores() -> None:

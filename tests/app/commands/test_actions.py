@@ -1,24 +1,14 @@
 import json
 
 import pytest
-from click.testing import CliRunner
 
-from app.cli import cli
-from core.errors import OpsError
 from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.actions.models import Action
+from tests.app.commands.conftest import ops
 from tests.app.gateway.vendors import always_ask, ask, people
 
 DAVE, TONY = "dave@manageai.example", "tony@manageai.example"
-
-
-def ops(*args, fails=False):
-    """The command in this process; `main` makes the same sentence of an error."""
-    done = CliRunner().invoke(cli, args)
-    assert done.exception is None or isinstance(done.exception, OpsError | SystemExit), done.exception
-    assert (done.exit_code != 0) == fails, done.output or str(done.exception)
-    return str(done.exception) if fails else done.output
 
 
 @pytest.fixture

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
 from psycopg import sql
 
-from app.cli import cli
 from core.config import get_settings
 from core.errors import OpsError
 from core.kit import dump, schema
 from core.kit.db import STAFF, transaction
+from tests.app.commands.conftest import run
 from tests.cast import make_cast
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -58,10 +57,6 @@ def fill() -> None:
 
 def nothing(_table: str, _share: float) -> None:
     """No progress bar."""
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, list(arguments))
 
 
 def test_round_trip_keeps_every_row_grant_and_policy(tmp_path: Path, empty_database: str) -> None:

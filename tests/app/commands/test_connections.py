@@ -2,13 +2,11 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
-from app.cli import cli
-from core.config import get_settings
 from core.errors import BadInput, Conflict, NotFound
 from core.kit import crypto, keyring
 from core.kit import db as database
@@ -16,22 +14,19 @@ from core.kit.db import STAFF
 from core.runtime.connections import checks, queries, service
 from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.system.checks import Verdict
+from tests.app.commands import conftest
 
 CANARY = "xoxb-CANARY-on-the-command-line"
 
 
 @pytest.fixture(autouse=True)
-def folder(db: None, tmp_path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("OPS_STATE_DIR", str(tmp_path))
-    get_settings.cache_clear()
+def folder(db: None, state_folder: Path) -> Path:
     crypto.create_keys()
-    yield tmp_path
-    monkeypatch.undo()
-    get_settings.cache_clear()
+    return state_folder
 
 
 def run(*arguments: str, stdin: str = "") -> Result:
-    result = CliRunner().invoke(cli, list(arguments), input=stdin)
+    result = conftest.run(*arguments, stdin=stdin)
     assert CANARY not in result.output
     return result
 

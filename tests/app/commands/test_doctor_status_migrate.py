@@ -9,9 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from click.testing import CliRunner, Result
 
-from app.cli import cli
 from core.config import get_settings
 from core.kit.db import STAFF, transaction
 from core.models import SHARED_TABLES
@@ -19,13 +17,10 @@ from core.runtime.runs.heartbeats import beat
 from core.runtime.system import checks
 from core.runtime.system.checks import Verdict
 from core.runtime.system.queries import read_health
+from tests.app.commands.conftest import run
 
 pytestmark = pytest.mark.usefixtures("db")
 ROOT = Path(__file__).resolve().parents[3]
-
-
-def run(*arguments: str) -> Result:
-    return CliRunner().invoke(cli, list(arguments))
 
 
 @pytest.fixture

@@ -2,20 +2,12 @@
 
 import json
 
-import pytest
-
 from core.kit import db as database
 from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.switches import service
-from tests.app.commands.test_users_and_keys import ops
-from tests.cast import CORNERSTONE_ORG, make_cast
-
-
-@pytest.fixture
-def cast(db):
-    with database.transaction(STAFF) as session:
-        return make_cast(session)
+from tests.app.commands.conftest import ops, shell
+from tests.cast import CORNERSTONE_ORG
 
 
 def test_stop_everything_and_resume_it_with_an_admin(cast):
@@ -48,4 +40,5 @@ def test_one_organisation_and_one_agent(cast):
 
 def test_the_environment_shows_too(cast, monkeypatch):
     monkeypatch.setenv("OPS_KILL_SWITCH", "1")
-    assert "stopped by the environment" in ops("kill", "status")
+    assert "stopped by the environment" in shell("kill", "status")
+    assert "There is no kill switch 77." in shell("resume", "77", code=1)

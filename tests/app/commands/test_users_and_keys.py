@@ -1,23 +1,12 @@
 import json
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from core.domains.users import service
 from core.kit import db as database
 from core.kit.db import STAFF
-
-OPS = str(Path(sys.executable).with_name("ops"))
-
-
-def ops(*args, stdin="", fails=False):
-    done = subprocess.run([OPS, *args], capture_output=True, text=True, input=stdin, timeout=60)
-    assert (done.returncode != 0) == fails, done.stderr + done.stdout
-    assert "Traceback" not in done.stderr
-    return done.stderr if fails else done.stdout
+from tests.app.commands.conftest import ops, shell
 
 
 def test_a_person_is_added_and_their_link_signs_them_in(db):
@@ -37,7 +26,7 @@ def test_a_person_is_added_and_their_link_signs_them_in(db):
 
 
 def test_what_can_not_be_is_one_sentence_and_exit_code_one(db):
-    assert "There is no user nobody@" in ops("users", "link", "nobody@manageai.example", fails=True)
+    assert "There is no user nobody@" in shell("users", "link", "nobody@manageai.example", code=1)
     assert "not an e-mail address" in ops("users", "add", "tony", fails=True)
     assert "There is no role “boss”" in ops("users", "add", "a@manageai.example", "--role", "boss", fails=True)
     ops("users", "add", "dave@manageai.example", "--role", "admin", "--json")

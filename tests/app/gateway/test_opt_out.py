@@ -125,21 +125,14 @@ def test_a_link_of_a_client_that_is_gone_still_works(public):
     assert reasons("ann@northwind.example")
 
 
-def test_a_link_lives_on_when_keys_are_rotated(public, monkeypatch, tmp_path):
-    from core.config import get_settings
+def test_a_link_lives_on_when_keys_are_rotated(public, state_folder):
     from core.kit import keyring
 
-    monkeypatch.setenv("OPS_STATE_DIR", str(tmp_path))
-    get_settings.cache_clear()
-    try:
-        crypto.create_keys()
-        old, first = link(), keyring.keyring().current
-        assert keyring.add() != first
-        keyring.drop(first)
-        answer = public.post(old, data=ONE_CLICK)
-    finally:
-        monkeypatch.undo()
-        get_settings.cache_clear()
+    crypto.create_keys()
+    old, first = link(), keyring.keyring().current
+    assert keyring.add() != first
+    keyring.drop(first)
+    answer = public.post(old, data=ONE_CLICK)
     assert answer.status_code == 200
     assert reasons("ann@northwind.example")
 

@@ -25,23 +25,13 @@ def key(letter: str) -> str:
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    """A state folder of one's own, without keys."""
-    monkeypatch.setenv("OPS_STATE_DIR", str(tmp_path))
-    get_settings.cache_clear()
-    yield tmp_path
-    monkeypatch.undo()
-    get_settings.cache_clear()
-
-
-@pytest.fixture
-def keys(folder):
+def keys(state_folder):
     crypto.create_keys()
     return keyring.keyring()
 
 
 @pytest.fixture
-def in_environment(folder, monkeypatch):
+def in_environment(state_folder, monkeypatch):
     def given(value):
         monkeypatch.setenv(keyring.SETTING, value)
         get_settings.cache_clear()
@@ -99,7 +89,7 @@ def test_the_id_of_another_key_does_not_help(in_environment):
         crypto.open_(cipher.replace(b"one", b"two", 1), HERE)
 
 
-def test_a_wrong_or_missing_key_refuses_in_one_sentence(in_environment, folder):
+def test_a_wrong_or_missing_key_refuses_in_one_sentence(in_environment, state_folder):
     with pytest.raises(KeyMissing, match="There are no keys for stored secrets") as none:
         crypto.seal(CANARY, HERE)
     assert "ops doctor" in none.value.next_step
@@ -131,18 +121,18 @@ def test_nothing_prints_a_key(keys):
     assert base64.b64encode(keys.root).decode() not in repr(keys)
 
 
-def test_the_file_is_private_and_is_made_once(folder):
+def test_the_file_is_private_and_is_made_once(state_folder):
     assert crypto.create_keys()
-    file = folder / "secret.keys"
+    file = state_folder / "secret.keys"
     first = file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
     assert not crypto.create_keys()
     assert file.read_text() == first
-    assert [p.name for p in folder.glob("*.draft")] == []
+    assert [p.name for p in state_folder.glob("*.draft")] == []
 
 
 @pytest.mark.slow
-def test_of_many_who_make_it_at_once_one_does(folder):
+def test_of_many_who_make_it_at_once_one_does(state_folder):
     code = "from core.kit import crypto, keyring; crypto.create_keys(); print(keyring.keyring().current)"
     started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=dict(os.environ)) for _ in range(6)]
     assert len({p.communicate()[0] for p in started}) == 1
@@ -160,10 +150,10 @@ def test_a_new_key_is_seen_by_who_had_read_the_old_ones(keys):
     assert crypto.open_(cipher, HERE) == CANARY
 
 
-def test_what_a_killed_writer_left_is_taken_away(keys, folder):
-    (folder / "secret.keys.0123456789ab.draft").write_text("half a key")
+def test_what_a_killed_writer_left_is_taken_away(keys, state_folder):
+    (state_folder / "secret.keys.0123456789ab.draft").write_text("half a key")
     keyring.add()
-    assert list(folder.glob("*.draft")) == []
+    assert list(state_folder.glob("*.draft")) == []
 
 
 def test_the_current_key_and_the_root_stay(keys):

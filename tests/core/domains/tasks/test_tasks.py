@@ -17,18 +17,11 @@ from core.runtime.actions.models import Audience
 from core.runtime.notifications import queries as notifications
 from core.runtime.orgs.models import AGENCY_ID
 from tests.acts import put
-from tests.cast import make_cast
 
 ASKED = {
     "title": "Call Northwind about the invoice", "detail": "She waits at the office.", "reason": "client_asked",
     "evidence": "Nora wrote: please have somebody call me today.", "assignee": "dan@manageai.example", "due": "2026-11-24",
 }  # fmt: skip
-
-
-@pytest.fixture
-def cast(db):
-    with database.transaction(STAFF) as session:
-        return make_cast(session)
 
 
 def carry_out(session, kind, payload):

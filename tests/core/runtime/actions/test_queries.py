@@ -13,15 +13,9 @@ from core.runtime.actions import queries
 from core.runtime.actions.models import ActionState
 from core.runtime.actions.queries import ActionFilter
 from tests import acts
-from tests.cast import CORNERSTONE_ORG, Cast, make_cast
+from tests.cast import CORNERSTONE_ORG, Cast
 from tests.tools import plans
 from tests.tools.counting import queries as counting
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    with database.transaction(STAFF) as session:
-        return make_cast(session)
 
 
 def ids(page: queries.ActionPage) -> list[int]:

@@ -1,8 +1,8 @@
 """Keys of one's own, people, and connections in numbers."""
 
 import base64
-import os
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -27,14 +27,10 @@ def key(letter: str) -> str:
 
 
 @pytest.fixture
-def folder(db: None, tmp_path, monkeypatch):
+def folder(db: None, state_folder: Path) -> Path:
     """An empty database and a state folder with keys of its own."""
-    monkeypatch.setenv("OPS_STATE_DIR", str(tmp_path))
-    get_settings.cache_clear()
     crypto.create_keys()
-    yield tmp_path
-    monkeypatch.undo()
-    get_settings.cache_clear()
+    return state_folder
 
 
 @pytest.fixture
@@ -79,8 +75,3 @@ def opened(connection_id: int) -> str:
     """Its secret, as a worker gets it."""
     with database.transaction(STAFF) as session:
         return service.open_account(session, connection_id, "test").secret
-
-
-def subprocess_env() -> dict[str, str]:
-    """The environment another process of the app would have here."""
-    return dict(os.environ)

@@ -8,15 +8,9 @@ from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.contacts import queries, service
 from core.runtime.contacts.models import Why
-from tests.cast import CORNERSTONE_ORG, NORTHWIND_ORG, make_cast
+from tests.cast import CORNERSTONE_ORG, NORTHWIND_ORG
 
 pytestmark = pytest.mark.usefixtures("db")
-
-
-@pytest.fixture
-def cast():
-    with database.transaction(STAFF) as session:
-        return make_cast(session)
 
 
 def put(address, why=Why.OPT_OUT, source="opt-out link", **more):

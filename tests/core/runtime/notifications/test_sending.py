@@ -18,16 +18,10 @@ from core.runtime.notifications.queries import Preference
 from core.runtime.runs.execute import execute
 from core.runtime.runs.models import Run
 from tests import acts
-from tests.cast import Cast, make_cast
+from tests.cast import Cast
 
 TWENTY_PAST = datetime.now(UTC).replace(minute=20, second=0, microsecond=0)
 """Far from the full hour, at which a new period begins, and close to the database's clock, which no test can move."""
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    with database.transaction(STAFF) as session:
-        return make_cast(session)
 
 
 def notify(key: str, **more: Any) -> None:

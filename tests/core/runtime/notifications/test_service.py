@@ -13,13 +13,7 @@ from core.kit.db import STAFF
 from core.runtime.notifications import queries, service
 from core.runtime.notifications.models import Channel, Notification, Pace
 from core.runtime.runs.models import Run
-from tests.cast import Cast, make_cast
-
-
-@pytest.fixture
-def cast(db: None) -> Cast:
-    with database.transaction(STAFF) as session:
-        return make_cast(session)
+from tests.cast import Cast
 
 
 def notify(key: str = "a", **more: object) -> int:
