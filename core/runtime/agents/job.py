@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from core.config import get_settings
@@ -21,7 +20,6 @@ from core.runtime.agents.facts import FactContext, Section, SectionSpec
 from core.runtime.agents.specs import Intent, Produce, Production
 from core.runtime.agents.writer import RunWriter
 from core.runtime.events import service as events
-from core.runtime.orgs.models import Organisation
 from core.runtime.runs.context import RunContext
 from core.runtime.schedules.models import Schedule
 
@@ -80,7 +78,7 @@ def _run(ctx: RunContext, caller: Caller | None) -> dict[str, Any]:
     ctx.progress(0.3, "Writing the report")
     with ctx.transaction() as session:
         sections = store.load(session, ctx.run_id, collected["sections"])
-        when = _when(session, ctx, datetime.fromisoformat(collected["as_of"]))
+        when = store.context_of(session, ctx.org_id, ctx.payload, datetime.fromisoformat(collected["as_of"]))
     written = ctx.step_outside("compose", lambda: _compose(ctx, plan, when, sections, caller), label="Writing the report")
     ctx.progress(0.7, "Checking every number")
     ctx.step("verify", lambda s: _verify(s, ctx, written["text"], sections), label="Checking every number")
@@ -90,7 +88,7 @@ def _run(ctx: RunContext, caller: Caller | None) -> dict[str, Any]:
         plan.title, plan.agent, when.zone, written["text"], written["composer"], produced, plan.intents,
         frozenset(s.key for s in sections), written.get("asked") or (),
     )  # fmt: skip
-    made = ctx.step("act", lambda s: _intend(s, ctx, what), label="Proposing messages")
+    made = ctx.step("act", lambda s: acting.act(s, ctx, what), label="Proposing messages")
     actions, trouble = _acted(ctx, made)
     produced = produced | {"actions": actions}
     ctx.progress(0.95, "Filing the report")
@@ -135,13 +133,6 @@ def _plan(session: Session, ctx: RunContext) -> Plan:
     )
 
 
-def _when(session: Session, ctx: RunContext, now: datetime) -> FactContext:
-    name = session.scalar(select(Organisation.time_zone).where(Organisation.id == ctx.org_id)) or get_settings().time_zone
-    inner = ctx.payload.get("params")
-    params = {k: v for k, v in ctx.payload.items() if k not in ("agent", "params", "as_of")}
-    return FactContext(now, clock.zone(name), ctx.org_id, {**params, **(inner if isinstance(inner, Mapping) else {})})
-
-
 def _as_of(session: Session, ctx: RunContext) -> datetime:
     """The instant the facts are for: the payload's "as_of" (an ISO day or time, local unless it says otherwise), else now."""
     asked = ctx.payload.get("as_of")
@@ -152,7 +143,7 @@ def _as_of(session: Session, ctx: RunContext) -> datetime:
     except ValueError:
         raise BadInput(f"“{asked}” is no date.", "Give as_of as 2026-11-21 or 2026-11-21T07:00.") from None
     if found.tzinfo is None:
-        found = found.replace(tzinfo=_when(session, ctx, clock.now()).zone)
+        found = found.replace(tzinfo=store.context_of(session, ctx.org_id, ctx.payload, clock.now()).zone)
     if found > clock.now():
         raise BadInput(f"“{asked}” is in the future.", "Facts can only be collected for now or the past.")
     return found.astimezone(UTC)
@@ -174,7 +165,7 @@ def _caller(ctx: RunContext) -> Caller | None:
 
 
 def _collect(session: Session, ctx: RunContext, plan: Plan) -> dict[str, Any]:
-    when = _when(session, ctx, _as_of(session, ctx))
+    when = store.context_of(session, ctx.org_id, ctx.payload, _as_of(session, ctx))
     known = {s.key: s for s in registry.sections()}
     missing = [key for key in plan.sections if key not in known]
     wanted: list[SectionSpec] = [known[key] for key in dict.fromkeys(plan.sections) if key in known]
@@ -221,10 +212,6 @@ def _produce(
         return {}
     made = plan.produce(Production(ctx, when, {s.key: s for s in sections}, RunWriter(ctx, caller), plan.agent))
     return {str(k): int(v) for k, v in (made or {}).items()}
-
-
-def _intend(session: Session, ctx: RunContext, what: Acting) -> list[dict[str, Any]]:
-    return acting.act(session, ctx, what)
 
 
 def _acted(ctx: RunContext, made: Sequence[Mapping[str, Any]]) -> tuple[int, str | None]:

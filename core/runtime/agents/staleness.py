@@ -5,15 +5,12 @@ what the records say now. A person who approves after that has seen the warning,
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from sqlalchemy import func, null, select, update
 from sqlalchemy.orm import Session
 
-from core.config import get_settings
 from core.errors import NotFound
 from core.kit import clock, log
 from core.runtime.actions.models import Action, ActionState
@@ -22,7 +19,6 @@ from core.runtime.agents import store
 from core.runtime.agents.facts import Fact, FactContext
 from core.runtime.agents.models import RunFact
 from core.runtime.agents.untrusted import clean_fact
-from core.runtime.orgs.models import Organisation
 from core.runtime.runs import service as runs
 from core.runtime.runs.context import RunContext
 from core.runtime.runs.models import Run
@@ -44,14 +40,6 @@ def register(name: str, source: Source) -> None:
     _sources[name] = source
 
 
-@dataclass(frozen=True, slots=True)
-class _Basis:
-    """For which instant and with which parameters an action's facts were collected."""
-
-    as_of: datetime
-    params: Mapping[str, Any]
-
-
 class Checker:
     """Checks actions, collecting what several of them rest on once."""
 
@@ -68,7 +56,7 @@ class Checker:
         changed = []
         basis = self._basis(action) if wanted else None
         for section, lines in wanted.items():
-            found = self._collected(section, action.org_id, basis) if basis else None
+            found = self._collected(section, basis) if basis else None
             if found is None:
                 continue  # nobody can collect it any more: nothing can be said about it
             for line in lines:
@@ -77,27 +65,24 @@ class Checker:
                     changed.append({"key": line["key"], "label": line["label"], "was": line["shown"], "now": now})
         return {"checked_at": clock.now().isoformat(), "changed": changed} if changed else None
 
-    def _basis(self, action: Action) -> _Basis:
+    def _basis(self, action: Action) -> FactContext:
+        """For which instant and with which parameters the action's facts were collected."""
         as_of, payload = action.created_at, {}
         if action.run_id is not None:
             as_of = self._session.scalar(select(func.max(RunFact.as_of)).where(RunFact.run_id == action.run_id)) or as_of
             payload = self._session.scalar(select(Run.payload).where(Run.id == action.run_id)) or {}
-        inner = payload.get("params")
-        params = {k: v for k, v in payload.items() if k not in ("agent", "params", "as_of")}
-        return _Basis(as_of, {**params, **(inner if isinstance(inner, Mapping) else {})})
+        return store.context_of(self._session, action.org_id, payload, as_of)
 
-    def _collected(self, section: str, org_id: UUID, basis: _Basis) -> dict[str, Fact] | None:
-        key = (section, org_id, basis.as_of, repr(sorted(basis.params.items(), key=str)))
+    def _collected(self, section: str, when: FactContext) -> dict[str, Fact] | None:
+        key = (section, when.org_id, when.now, repr(sorted(when.params.items(), key=str)))
         if key not in self._known:
-            found = self._collect(section, org_id, basis)
+            found = self._collect(section, when)
             if found is None:
                 return None
             self._known[key] = found
         return self._known[key]
 
-    def _collect(self, section: str, org_id: UUID, basis: _Basis) -> dict[str, Fact] | None:
-        name = self._session.scalar(select(Organisation.time_zone).where(Organisation.id == org_id))
-        when = FactContext(basis.as_of, clock.zone(name or get_settings().time_zone), org_id, basis.params)
+    def _collect(self, section: str, when: FactContext) -> dict[str, Fact] | None:
         source, _, which = section.partition(":")
         spec = next((s for s in registry.sections() if s.key == section), None)
         if spec is not None:

@@ -1,6 +1,7 @@
 """A run's facts in the database: collected read-only, saved once, read back the same after a restart."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,12 +9,23 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from core.config import get_settings
+from core.kit import clock
 from core.runtime.agents.facts import Fact, FactContext, Section, SectionSpec, from_outside
 from core.runtime.agents.models import RunFact
 from core.runtime.agents.untrusted import clean_fact, section_line
+from core.runtime.orgs.models import Organisation
 
 _READ_ONLY = text("SET LOCAL transaction_read_only = on")
 _BATCH = 200
+
+
+def context_of(session: Session, org_id: UUID, payload: Mapping[str, Any], now: datetime) -> FactContext:
+    """What a run with this payload collects its facts for, at `now`: the job's params, what stands beside them, local time."""
+    name = session.scalar(select(Organisation.time_zone).where(Organisation.id == org_id)) or get_settings().time_zone
+    inner = payload.get("params")
+    params = {k: v for k, v in payload.items() if k not in ("agent", "params", "as_of")}
+    return FactContext(now, clock.zone(name), org_id, {**params, **(inner if isinstance(inner, Mapping) else {})})
 
 
 def collect(session: Session, spec: SectionSpec, when: FactContext) -> Section:

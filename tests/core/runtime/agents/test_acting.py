@@ -124,10 +124,10 @@ def test_a_message_that_cannot_be_made_leaves_the_report_and_the_others(agency):
 # ---- facts that changed
 
 
-def waiting_action() -> int:
+def waiting_action(**payload) -> int:
     """The lab's mail, made to wait, as if proposed a quarter of an hour ago."""
     lab.schedule()
-    run = lab.run()
+    run = lab.run(payload=payload)
     with database.transaction(STAFF) as session:
         mail = session.scalars(select(Action).where(Action.run_id == run.id, Action.kind == "slack.post")).first()
         mail.state = ActionState.AWAITING
@@ -162,13 +162,15 @@ def test_a_changed_fact_is_found_kept_and_taken_back_when_it_is_as_it_was(agency
         assert session.scalar(select(Action.id).where(Action.stale.is_(None), Action.id == action_id)) == action_id
 
 
-def test_facts_are_asked_for_the_instant_they_were_collected_for(agency):
-    action_id = waiting_action()
-    first = lab.collected[0].now
+def test_facts_are_asked_for_what_they_were_collected_for(agency):
+    action_id = waiting_action(agent="Lab AI", days=30, params={"weeks": 4})
+    first = lab.collected[0]
+    assert first.params == {"days": 30, "weeks": 4}
     lab.collected.clear()
     with database.transaction(STAFF) as session:
         staleness.refresh(session, action_id)
-    assert {c.now for c in lab.collected} == {first}
+    assert lab.collected
+    assert all(c == first for c in lab.collected)
 
 
 def test_nothing_that_waits_means_no_look(agency):

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from core.errors import Unavailable
 from core.kit import db as database
 from core.kit.db import STAFF
-from core.runtime.agents import job, prose, queries, specs
+from core.runtime.agents import acting, job, prose, queries, specs
 from core.runtime.events import service as events
 from core.runtime.events.models import Event
 from core.runtime.orgs.models import Organisation
@@ -84,10 +84,11 @@ def test_a_job_collects_writes_checks_and_reports(producing):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("step", ["_collect", "_compose", "_verify", "_produce", "_intend", "_report"])
+@pytest.mark.parametrize("step", ["_collect", "_compose", "_verify", "_produce", "act", "_report"])
 def test_a_run_killed_in_any_step_goes_on_and_repeats_nothing(step, when, producing, monkeypatch):
     lab.schedule()
-    work, dead = getattr(job, step), []
+    where = acting if step == "act" else job
+    work, dead = getattr(where, step), []
 
     def killed_once(*given):
         if not dead:
@@ -97,7 +98,7 @@ def test_a_run_killed_in_any_step_goes_on_and_repeats_nothing(step, when, produc
             raise Killed
         return work(*given)
 
-    monkeypatch.setattr(job, step, killed_once)
+    monkeypatch.setattr(where, step, killed_once)
     run_id = lab.enqueue()
     with pytest.raises(Killed):
         execute.execute(run_id, "w1")
