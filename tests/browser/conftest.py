@@ -1,4 +1,7 @@
-"""The running product on free ports, and a real Chromium in front of it."""
+"""The running product on free ports, and a real Chromium in front of it.
+
+With OPS_SCREENSHOTS set to a folder, each step that calls `shot` leaves a picture there.
+"""
 
 import os
 import shutil
@@ -27,7 +30,27 @@ from tests.cast import make_cast
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
 expect.set_options(timeout=20_000)
+SIZES = {"phone": {"width": 390, "height": 844}, "wide": {"width": 1440, "height": 900}}
+SHOTS = os.environ.get("OPS_SCREENSHOTS")
 ARGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+
+def shot(page: Page, name: str) -> None:
+    """Leave a picture, when somebody wants pictures."""
+    if SHOTS:
+        Path(SHOTS).mkdir(parents=True, exist_ok=True)
+        page.wait_for_timeout(500)  # toasts and panels have come to rest
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+
+
+def is_calm(page: Page) -> None:
+    """Once page and frame are all there, nothing has jumped on the way, and nothing makes it scroll sideways."""
+    page.locator("html[data-ready]").wait_for(state="attached")
+    page.locator("#ops-frame .bell").wait_for(state="attached")
+    # the browser tells of a shift after the frame it happened in
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))")
+    assert page.evaluate("__shift") <= 0.05, page.url
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, page.url
 
 
 @dataclass(frozen=True)
@@ -153,7 +176,7 @@ def visit(db: None, running: Running, profiles: Callable[[int], BrowserContext])
         context.add_cookies([{"name": running.cookie, "value": token, "url": running.url}])
         page = context.new_page()
         pages.append(page)
-        page.set_viewport_size({"width": 390, "height": 844} if phone else {"width": 1440, "height": 900})
+        page.set_viewport_size(SIZES["phone" if phone else "wide"])
         page.emulate_media(color_scheme="dark" if dark else "light")
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.add_init_script(

@@ -1,8 +1,6 @@
 """Policies in a real browser: read what decided, try a number, save it, and let a second admin confirm."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -12,18 +10,12 @@ from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.policies import engine
 from core.runtime.policies.models import Stage
+from tests.browser.conftest import SIZES, is_calm, shot
 from tests.core.runtime.policies import making
 from tests.gates import set_numbers
 
 pytestmark = pytest.mark.browser
-SHOTS = os.environ.get("OPS_TEST_SHOTS")
 Visit = Callable[..., Page]
-
-
-def shot(page: Page, name: str) -> None:
-    """A picture for whoever looks; only when asked for by OPS_TEST_SHOTS."""
-    if SHOTS:
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"), full_page=True)
 
 
 def history() -> None:
@@ -78,17 +70,22 @@ def test_a_number_is_tried_and_saved(visit: Visit) -> None:
 
 def test_it_fits_a_phone_and_the_dark(visit: Visit) -> None:
     history()
+    page = visit("/policies", phone=True)
+    base = page.url.removesuffix("/policies")
     for path, name in (
         ("/policies", "policies"),
         ("/policy?policy=contact_ceiling", "policy"),
         ("/policy?policy=agent_kinds", "agents"),
     ):
-        for phone, dark in ((True, False), (False, True), (True, True)):
-            page = visit(path, phone=phone, dark=dark)
-            page.locator(".pol, .pweek").first.wait_for()
-            shot(page, f"{name}{'-phone' if phone else ''}{'-dark' if dark else ''}")
-            wide = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth + 1")
-            assert not wide, f"{name} scrolls sideways"
+        page.goto(base + path)
+        page.locator(".pol, .pweek").first.wait_for()
+        is_calm(page)
+        for size, dark in (("phone", False), ("phone", True), ("wide", True)):
+            page.set_viewport_size(SIZES[size])
+            page.emulate_media(color_scheme="dark" if dark else "light")
+            shot(page, f"{name}-{size}{'-dark' if dark else ''}")
+            is_calm(page)
+        page.set_viewport_size(SIZES["phone"])
 
 
 def test_a_change_that_takes_two_waits_for_a_second_admin(visit: Visit) -> None:

@@ -1,11 +1,6 @@
-"""The kill switch with a real browser: stop, what everybody sees, and two admins who resume. And the bell.
+"""The kill switch with a real browser: stop, what everybody sees, and two admins who resume. And the bell."""
 
-With OPS_SCREENSHOTS set to a folder, each step leaves a picture there.
-"""
-
-import os
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -16,20 +11,12 @@ from core.kit.db import STAFF
 from core.runtime.notifications import service as notifications
 from core.runtime.orgs.models import AGENCY_ID
 from core.runtime.switches import service
+from tests.browser.conftest import is_calm, shot
 from tests.cast import CORNERSTONE_ORG
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
-SHOTS = os.environ.get("OPS_SCREENSHOTS")
 WHY = "A client got a mail meant for another."
 Visit = Callable[..., Page]
-
-
-def shot(page: Page, name: str) -> None:
-    """Leave a picture, when somebody wants pictures."""
-    if SHOTS:
-        Path(SHOTS).mkdir(parents=True, exist_ok=True)
-        page.wait_for_timeout(500)  # toasts and panels have come to rest
-        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
 
 
 def stops() -> list[str]:
@@ -132,8 +119,7 @@ def test_the_bar_moves_nothing_at_load(visit: Visit, phone: bool) -> None:
         service.pull(session, "everything", WHY, service.COMMAND_LINE)
     page = visit("/runs", phone=phone)
     expect(bar(page)).to_contain_text("The server's command line")
-    page.locator("html[data-ready]").wait_for(state="attached")
-    assert page.evaluate("window.__shift") <= 0.05
+    is_calm(page)
 
 
 def test_the_bell_leads_to_the_thing_and_is_read_then(visit: Visit) -> None:
