@@ -1,6 +1,7 @@
 """Signing in with a real browser: by one-time link, by password, and out again."""
 
 import pytest
+from playwright.sync_api import expect
 
 from core.domains.users import service as users
 from core.kit import db as database
@@ -45,7 +46,8 @@ def test_a_wrong_password_says_so_and_the_right_one_opens_the_page_asked_for(pag
     page.get_by_label("E-mail").fill("tony@manageai.example")
     page.get_by_label("Password").fill("wrong")
     page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("don't fit together")).to_be_visible()
+    expect(page.locator(".pg h1")).to_have_count(0)
     page.get_by_label("Password").fill(PASSWORD)
-    assert page.locator(".pg h1").count() == 0
     page.get_by_role("button", name="Sign in").click()
     page.locator(".pg h1", has_text="Pipeline").wait_for()
