@@ -1,9 +1,10 @@
 """The kill switch and the bell in the frame, the notifications page, alerts on Today."""
 
 import pytest
+import streamlit as st
 from sqlalchemy import select, text
 
-from app.ui import live, stop
+from app.ui import live, stop, words
 from core.domains.users import service as users
 from core.domains.users.queries import CurrentUser
 from core.kit import db as database
@@ -79,20 +80,8 @@ def test_the_environments_switch_shows_and_moves_the_live_pages(open_page, monke
 
 def test_the_dialogs_answer_stops_and_resumes(open_page, monkeypatch):
     open_page("today")
-    answers: list[bool] = []
-
-    def attempt(work) -> bool:
-        from core.errors import OpsError
-
-        try:
-            work()
-        except OpsError:
-            answers.append(False)
-        else:
-            answers.append(True)
-        return answers[-1]
-
-    monkeypatch.setattr(stop.page, "attempt", attempt)
+    kept: dict = {}
+    monkeypatch.setattr(st, "session_state", kept)  # a callback without a session
     for name, wanted, fine in (
         ("Tony", {"reach": "everything", "reason": "x"}, False),
         ("Brian", {"reach": "organisation", "org": str(CORNERSTONE_ORG), "reason": "x"}, False),
@@ -105,11 +94,14 @@ def test_the_dialogs_answer_stops_and_resumes(open_page, monkeypatch):
     ):
         monkeypatch.setattr(stop, "current_user", lambda name=name: person(name))
         assert stop.pull(wanted) is fine, (name, wanted)
+        assert [icon for _, icon in kept.pop("_toasts")] == ["check" if fine else "error"]
     assert [s["what"] for s in shown("Dave")["on"]] == ["everything for Cornerstone", "Sales AI"]
     number = shown("Dave")["on"][0]["id"]
     assert not stop.resume({"id": number}), "Brian may not"
+    assert "Only an admin can do that" in kept.pop("_toasts")[0][0]
     monkeypatch.setattr(stop, "current_user", lambda: person("Dave"))
     assert stop.resume({"id": number})
+    assert kept.pop("_toasts")[0] == (words.md("Dave resumed everything for Cornerstone. Nothing was held."), "check")
     assert not stop.resume({"id": number}), "it is over"
     assert not stop.resume({})
     with database.transaction(STAFF) as session:
