@@ -45,6 +45,7 @@ def rules() -> Iterator[Rule]:
     yield Rule("model_calls", "created_at < :before", settings.keep_runs_days)
     yield Rule("policy_verdicts", "at < :before", settings.keep_runs_days)
     yield Rule("notifications", "created_at < :before AND read_at IS NOT NULL", settings.keep_logs_days)
+    yield Rule("notifications", "created_at < :before", settings.keep_runs_days)
     yield Rule("signed_requests", "at < :before", REPLAY_DAYS)
 
 

@@ -8,6 +8,7 @@ from core.kit import db as database
 from core.kit.db import STAFF
 from core.runtime.retention import jobs
 from core.runtime.runs import execute, service
+from tests.cast import make_cast
 from tests.tools.database import sql
 
 NIGHT = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)  # 03:30 in Chicago
@@ -56,6 +57,24 @@ def test_a_webhook_that_comes_again_within_a_week_is_known_although_nights_were_
     run_it()
     with database.transaction(STAFF) as session:
         assert not signed.take(session, "resend", "msg_1")
+
+
+def test_what_nobody_ever_read_goes_too_in_the_end(db):
+    settings = get_settings()
+    with database.transaction(STAFF) as session:
+        user = make_cast(session).users["Dave"]
+    for key, days, read in (
+        ("read", settings.keep_logs_days + 1, True), ("unread", settings.keep_logs_days + 1, False),
+        ("forgotten", settings.keep_runs_days + 1, False), ("young", 1, True),
+    ):  # fmt: skip
+        sql(
+            "INSERT INTO notifications (org_id, user_id, kind, key, title, body, href, created_at, read_at) SELECT org_id, id, "
+            "'x', :key, 'x', 'x', '/', now() - make_interval(days => :days), CASE WHEN :read THEN now() END "
+            "FROM users WHERE id = :user",
+            key=key, days=days, read=read, user=user,
+        )  # fmt: skip
+    assert run_it()["notifications"] == 2
+    assert {r[0] for r in sql("SELECT key FROM notifications")} == {"unread", "young"}
 
 
 def test_a_kind_may_be_kept_for_a_shorter_time(db):
