@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import BadInput, OpsError
 from core.runtime.actions.models import Action, Audience
+from core.runtime.orgs.people import ADMIN
 
 INSIDE = "inside"
 NO_ACCOUNT = "none"
@@ -143,7 +144,7 @@ class ActionKind:
     undo_payload: Callable[[Mapping[str, Any], Receipt], dict[str, Any]] | None = None
     fields: tuple[Field, ...] = ()
     protected: tuple[str, ...] = ()
-    owner_role: str = "admin"
+    owner_role: str = ADMIN
     """Whose approval it needs; an admin may always."""
     decide_in: timedelta = timedelta(days=3)
     """After this an undecided one is dismissed."""

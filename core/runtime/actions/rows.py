@@ -9,9 +9,7 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
 from core.runtime.actions.models import Action, ActionDecision, ActionState, Decided
 from core.runtime.orgs.models import Organisation
-
-ADMIN = "admin"
-"""The role that may decide everything."""
+from core.runtime.orgs.people import ADMIN
 
 
 @dataclass(frozen=True, slots=True)

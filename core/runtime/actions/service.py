@@ -317,7 +317,7 @@ def _may_decide(session: Session, action: Action, by: Actor) -> None:
         if not harmless or action.origin != Origin.TRUSTED:
             raise NotAllowed("An API key may not decide this.", "A person has to: open it on the Approvals page.")
         return
-    person = people.find(session, by.id) if by.kind == "user" and by.id is not None else None
+    person = people.acting(session, by)
     if person is None:
         raise NotAllowed("Only a person who may sign in can decide this.", "Sign in and open it on the Approvals page.")
     if not may_decide(action, person):

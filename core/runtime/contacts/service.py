@@ -122,6 +122,5 @@ def _words(text: str | None, what: str) -> str:
 def _admin(session: Session, by: Actor) -> None:
     from core.runtime.orgs import people
 
-    who = people.find(session, by.id) if by.kind == "user" and by.id is not None else None
-    if who is None or who.role != "admin":
+    if not people.is_admin(people.acting(session, by)):
         raise NotAllowed("Only an admin takes people off the suppression list.", "Ask an admin.")

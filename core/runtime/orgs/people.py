@@ -6,7 +6,10 @@ from typing import Protocol
 
 from sqlalchemy.orm import Session
 
+from core.kit.actor import Actor
+
 ADMIN = "admin"
+"""The role that may decide everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,16 @@ def find(session: Session, user_id: int) -> Person | None:
     """The person, read from the database now; None when there is none who may sign in."""
     found = _directory[0](session, ids=[user_id])
     return found[0] if found else None
+
+
+def acting(session: Session, by: Actor) -> Person | None:
+    """The person who acts, as the database has them now; None for an API key, an agent, the command line and the system."""
+    return find(session, by.id) if by.kind == "user" and by.id is not None else None
+
+
+def is_admin(person: Person | None) -> bool:
+    """Whether that is one of our admins."""
+    return person is not None and person.role == ADMIN
 
 
 def with_role(session: Session, role: str) -> list[Person]:

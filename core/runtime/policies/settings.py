@@ -108,7 +108,7 @@ def confirm(session: Session, policy: str, by: Actor, version: int, org_id: UUID
     if waiting["by_id"] == by.id:
         raise NotAllowed("You asked for this change yourself.", "Another admin has to confirm it: two people, always.")
     asker = people.find(session, waiting["by_id"]) if waiting["by_id"] is not None else None
-    if asker is None or asker.role != people.ADMIN:
+    if not people.is_admin(asker):
         raise Conflict(
             f"{waiting['by']} is no admin any more, so this change can't be confirmed.", "Drop it, and ask for it anew."
         )
@@ -143,8 +143,7 @@ def _known(policy: str) -> Policy:
 
 def _admin(session: Session, by: Actor) -> None:
     """Only an admin, as the database has them now; never an API key, an agent or the command line."""
-    person = people.find(session, by.id) if by.kind == "user" and by.id is not None else None
-    if person is None or person.role != people.ADMIN:
+    if not people.is_admin(people.acting(session, by)):
         raise NotAllowed("Only an admin can change a policy.", "Ask one of them.")
 
 
