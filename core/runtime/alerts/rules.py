@@ -178,10 +178,11 @@ def _cycles(rows: Sequence[Any], settings: Settings) -> list[Finding]:
     ]  # fmt: skip
 
 
-# pg_locks and not pg_stat_activity: the latter hides what another login's sessions wait for
+# pg_locks and not pg_stat_activity alone: the latter hides what another login's sessions wait for, but not where they are
 _LOCKS = """
     SELECT count(*) AS n, coalesce(extract(epoch FROM max(clock_timestamp() - waitstart)), 0)::float AS longest_s
     FROM pg_locks WHERE NOT granted AND waitstart < clock_timestamp() - make_interval(secs => :seconds)
+        AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())
 """
 
 
@@ -210,7 +211,7 @@ def _unknown(rows: Sequence[Any], settings: Settings) -> list[Finding]:
     return [
         Finding(
             "unknown", what, "No clear answer came from the vendor. Look there, then say what happened; nothing is sent again.",
-            Severity.HIGH, {"waiting": r.n}, f"/action?action={r.first}" if r.n == 1 else "/approvals?show=unknown",
+            Severity.HIGH, {"waiting": r.n}, f"/action?action={r.first}" if r.n == 1 else "/approvals?state=unknown",
         )
     ]  # fmt: skip
 

@@ -103,7 +103,8 @@ def set_preference(session: Session, user_id: int, channel: Channel | str, pace:
     person = people.find(session, user_id)
     if channel is Channel.SLACK and (person is None or person.slack_user_id is None):
         raise BadInput(
-            "Your Slack account is not known here.", "An admin can enter it on the Users page; choose mail until then."
+            "Your Slack account is not known here.",
+            "An admin can enter it with `ops users slack EMAIL U…`; choose mail until then.",
         )
     values = {"channel": channel.value, "pace": pace.value, "digest_hour": digest_hour}
     session.execute(

@@ -7,7 +7,9 @@ from threading import Thread
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import insert, text, update
 
 from core.config import get_settings
@@ -222,9 +224,30 @@ def test_transactions_that_wait_for_another(cast: Cast, monkeypatch: pytest.Monk
         other = Thread(target=wait)
         other.start()
         waiting.wait(5)
-        until(lambda: session.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one() == 1)
+        until(lambda: session.execute(text(_WAITING)).scalar_one() >= 1)
         assert causes() == ["locks"]
     other.join(5)
+
+
+_WAITING = """
+    SELECT count(*) FROM pg_locks
+    WHERE NOT granted AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())
+"""
+
+
+def test_what_waits_in_another_database_is_none_of_ours(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(get_settings(), "alert_lock_wait_s", 0.0)
+    elsewhere = make_conninfo(str(get_settings().database_admin_url), dbname="postgres")
+    held, asking = psycopg.connect(elsewhere), psycopg.connect(elsewhere)
+    with asking, held:
+        held.execute("SELECT pg_advisory_xact_lock(78)")
+        other = Thread(target=asking.execute, args=("SELECT pg_advisory_xact_lock(78)",))
+        other.start()
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid = %s"
+        until(lambda: held.execute(waits, (asking.info.backend_pid,)).fetchone() == (1,))
+        assert causes() == []
+        held.rollback()
+        other.join(5)
 
 
 def until(true: Callable[[], bool]) -> None:
@@ -242,7 +265,7 @@ def test_effects_nobody_knows_about(cast: Cast) -> None:
     assert (alert.cause, alert.href) == ("unknown", f"/action?action={first}")
     actions(2, state="unknown")
     (alert,) = check()
-    assert (alert.count, alert.numbers["waiting"]) == (2, 3)
+    assert (alert.count, alert.numbers["waiting"], alert.href) == (2, 3, "/approvals?state=unknown")
 
 
 def test_approvals_past_their_reminder_and_expired_ones(cast: Cast) -> None:

@@ -133,6 +133,8 @@ def test_a_preference_that_cannot_be_is_refused(cast: Cast) -> None:
         for channel, pace, hour in (("fax", "daily", 8), ("mail", "never", 8), ("mail", "daily", 24), ("slack", "daily", 8)):
             with pytest.raises(BadInput):
                 service.set_preference(session, dave, channel, pace, hour)
+        with pytest.raises(BadInput, match="ops users slack EMAIL"):
+            service.set_preference(session, dave, "slack", "daily", 8)
         assert not queries.preferences(session, [dave])[dave].chosen
         service.set_preference(session, dave, "mail", "daily", 7)
         service.set_preference(session, dave, "mail", "hourly", 9)
