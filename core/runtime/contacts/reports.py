@@ -68,7 +68,7 @@ def take(session: Session, report: Report, vendor: str, org_id: UUID = AGENCY_ID
     people = _people(report)
     for person in people:  # of two reports at once the second one counts the first; all locks before the audit chain's
         session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"report:{person}", 0))))
-    action = _action(session, report.ref)
+    action = _action(session, report.ref, org_id)
     owner = action.org_id if action is not None else org_id
     by = Actor(vendor)
     gone = []
@@ -93,10 +93,13 @@ def _people(report: Report) -> Sequence[str]:
     return sorted(set(found))
 
 
-def _action(session: Session, ref: str) -> Action | None:
+def _action(session: Session, ref: str, org_id: UUID) -> Action | None:
+    """What was sent under that id. Mail of a client may go out by the agency's account; a client's account knows its own only."""
     if not ref:
         return None
     found = select(Action).join(Effect, Effect.action_id == Action.id).where(Effect.external_ref == ref)
+    if org_id != AGENCY_ID:
+        found = found.where(Action.org_id == org_id)
     return session.execute(found.order_by(Action.id.desc()).limit(1)).scalar_one_or_none()
 
 

@@ -205,6 +205,13 @@ def test_a_client_account_is_proved_with_its_own_secret_only(public):
     assert deliver(public, report(), f"/webhooks/resend/{NORTHWIND_ORG}", message="m").status_code == 503
     assert sql("SELECT org_id FROM suppressions")[0].org_id == CORNERSTONE_ORG
     assert deliver(public, report(), f"/webhooks/resend/{AGENCY_ID}", message="m").status_code == 200
+    with database.transaction(STAFF) as session:
+        making.effect(session, making.action(session, org_id=NORTHWIND_ORG), external_ref="re-of-another")
+    about = report(to="cara@northwind.example", ref="re-of-another")
+    assert deliver(public, about, path, secret=OLD_MAIL_SECRET, message="m2").status_code == 200
+    told = sql("SELECT org_id, subject_id FROM events WHERE payload ->> 'ref' = 're-of-another'")
+    assert [tuple(t) for t in told] == [(CORNERSTONE_ORG, None)], "nor does a client write into another one's rows"
+    assert sql("SELECT 1 FROM suppressions WHERE org_id = :org", org=NORTHWIND_ORG) == []
 
 
 def test_without_a_database_it_is_asked_to_come_again(public, monkeypatch):
