@@ -80,7 +80,7 @@ def test_a_killed_clock_is_told_of_by_the_watchdog_although_redis_is_wiped_meanw
 ) -> None:
     stores = {"REDIS_URL": own_valkey.url}
     victim, _ = processes.start("worker.clock", **stores)
-    watchdog, log = processes.start("worker.watchdog", **stores)
+    watchdog, log = processes.start("tests.worker.hasty_watchdog", **stores)
     until(lambda: beats("clock") == victim.pid and beats("watchdog") == watchdog.pid)
     victim.kill()
     victim.wait()

@@ -1,4 +1,4 @@
-"""Five hundred ways around the suppression list, each taken along the real way to the vendors' own log: none arrives."""
+"""Ways around the suppression list, each taken along the real way to the vendors' own log: none arrives. `make soak`: 500."""
 
 import json
 import unicodedata
@@ -80,8 +80,10 @@ def bare(text):
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_five_hundred_ways_around_the_list_reach_nobody(cast, world):
-    wanted = tries.variants(500)
+@pytest.mark.parametrize("many", [100, pytest.param(500, marks=pytest.mark.soak)])
+def test_ways_around_the_list_reach_nobody(cast, world, many):
+    wanted = tries.variants(many)
+    assert len({v.way for v in wanted}) >= 24
     ended = Counter()
     for one in phases(cast, wanted):
         before = len(world.calls)
@@ -92,12 +94,12 @@ def test_five_hundred_ways_around_the_list_reach_nobody(cast, world):
         ]:
             assert set(recipients) == {DAVE_MAIL}, one
             assert tries.MARK not in bare(written), one
-    assert sum(ended.values()) == 500
+    assert sum(ended.values()) == many
     assert {r for who, _ in sent(world) for r in who} <= {DAVE_MAIL}
     # the tries are what they claim to be: most ways come as far as the list itself, and are stopped there
     stopped = Counter({state: sum(n for (_, s), n in ended.items() if s == state) for _, state in ended})
-    assert stopped["denied"] > 250, ended
-    assert stopped["refused"] > 80, ended
+    assert stopped["denied"] > many * 0.5, ended
+    assert stopped["refused"] > many * 0.16, ended
     assert all(one.person is None or one.listed for one in wanted)
 
 

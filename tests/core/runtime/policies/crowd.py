@@ -42,11 +42,14 @@ def take() -> int | None:
         ).scalar_one_or_none()
 
 
-def left() -> bool:
-    """Whether any action has not come to its end."""
+def left(end: float) -> bool:
+    """Whether any action may still come to its end before then: neither has one, nor waits for longer."""
     with db.transaction(STAFF) as session:
-        open_ = select(Action.id).where(Action.state.not_in((ActionState.DONE, ActionState.DENIED))).limit(1)
-        return session.execute(open_).first() is not None
+        open_ = select(Action.id).where(
+            Action.state.not_in((ActionState.DONE, ActionState.DENIED)),
+            Action.deferred_until.is_(None) | (Action.deferred_until < func.to_timestamp(end)),
+        )
+        return session.execute(open_.limit(1)).first() is not None
 
 
 def carry_out(action_id: int, log: int, lock: bool) -> str:
@@ -86,7 +89,7 @@ def work(log: int, end: float, lock: bool) -> None:
             action_id = take()
             if action_id is not None:
                 carry_out(action_id, log, lock)
-            elif not left():
+            elif not left(end):
                 return
             else:
                 time.sleep(0.02)

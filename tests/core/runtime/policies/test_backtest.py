@@ -78,19 +78,23 @@ def fill(session: Session, policy: str, many: int, pace: timedelta, org: UUID = 
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("many", [5_000, pytest.param(50_000, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("policy", sorted(_INPUTS))
-def test_fifty_thousand_verdicts_take_less_than_two_seconds(policy: str) -> None:
+def test_fifty_thousand_verdicts_take_less_than_two_seconds(policy: str, many: int) -> None:
+    """On each push a tenth of them, which shows what is wrong by far; the rest is in `make soak`."""
     with database.transaction(STAFF) as session:
         make_cast(session)
-        fill(session, policy, 50_000, timedelta(seconds=140))
+        fill(session, policy, many, timedelta(seconds=140))
     with database.transaction(STAFF) as session:
         began = time.process_time()
         told = backtest(session, policy, _INPUTS[policy][1])
         busy = time.process_time() - began
     print(f"{policy}: {told.took_s:.2f} s, {busy:.2f} s of them here, {told.changed:,} of {told.judged:,} differ")
-    assert told.judged == 50_000
+    assert told.judged == many
     assert told.changed > 0
-    assert busy < 3.0  # our own part, on a machine that does much else; alone it is below 2 s all in all
+    assert busy < (
+        3.0 if many == 50_000 else 1.0
+    )  # our own part, on a machine that does much else; alone it is below 2 s all in all
 
 
 @pytest.mark.parametrize("policy", ["agent_kinds", "sensitive_patterns"])
