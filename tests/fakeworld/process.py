@@ -60,8 +60,6 @@ class Remote:
         return doubles(self.calls)
 
     def close(self) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
         self._process.terminate()
         self._process.wait(10)
         if self._process.stdout is not None:
