@@ -7,12 +7,13 @@ from typing import Any
 import streamlit as st
 
 from app.auth.current import current_user
-from app.ui import chips, page, table, words
+from app.ui import action_words, chips, page, table, words
 from app.ui.table import Column, Row, RowId
 from app.ui.words import esc
 from core.errors import NotFound
 from core.kit import db
 from core.kit.db import STAFF
+from core.runtime.actions import kinds
 from core.runtime.events import queries
 from core.runtime.events.queries import EventRow
 
@@ -126,9 +127,9 @@ def _drawer(event_id: int) -> None:
     _subject(event)
     page.section("What led to it", "first cause first")
     st.html(f'<div class="card"><ul class="rows">{"".join(_link(c, event.id) for c in causes)}</ul></div>')
-    if event.payload:
+    if details := _details(event):
         page.section("Details")
-        st.html(f'<div class="card"><dl class="kv">{_details(event.payload)}</dl></div>')
+        st.html(f'<div class="card"><dl class="kv">{details}</dl></div>')
 
 
 def _subject(event: EventRow) -> None:
@@ -154,15 +155,36 @@ def _link(cause: queries.CauseLink, own_id: int) -> str:
     return f'<li><span>{said} {mark}</span><small title="{esc(words.when(cause.at))}">{esc(words.ago(cause.at))}</small></li>'
 
 
-def _details(payload: Mapping[str, Any]) -> str:
-    return "".join(f"<dt>{esc(kind_words(str(k)))}</dt><dd>{esc(_value(v))}</dd>" for k, v in payload.items())
+def _details(event: EventRow) -> str:
+    # what a policy's numbers were is in the sentence already, with their units
+    left_out = {"before", "after"} if event.type.startswith("policy.") else set()
+    pairs = (_pair(k, v, event.payload) for k, v in event.payload.items() if k not in left_out)
+    return "".join(f"<dt>{esc(k)}</dt><dd>{esc(v)}</dd>" for k, v in pairs)
+
+
+def _pair(key: str, value: Any, beside: Mapping[str, Any]) -> tuple[str, str]:
+    """A detail's label and words. An amount in minor units has its currency beside it."""
+    if key.endswith("_minor") and isinstance(value, int):
+        return kind_words(key.removesuffix("_minor")), words.amount(value, beside.get("currency"))
+    return kind_words(key), _value(value)
 
 
 def _value(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{kind_words(str(k))}: {_value(v)}" for k, v in value.items())
+        return ", ".join(": ".join(_pair(str(k), v, value)) for k, v in value.items())
     if isinstance(value, list):
         return ", ".join(_value(v) for v in value[:20]) or "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return "–" if value is None else str(value)
+    return "–" if value is None else _text(value) if isinstance(value, str) else str(value)
+
+
+def _text(value: str) -> str:
+    """Codes as their words, instants as people read them; what a person wrote stays as it is."""
+    if value in words.STATES:
+        return words.state(value).word
+    if kinds.find(value) is not None:
+        return action_words.noun(value)
+    if re.fullmatch(r"[a-z]+(_[a-z]+)+", value):
+        return kind_words(value)
+    return words.from_iso(value) if re.match(r"\d{4}-\d\d-\d\d", value) else value

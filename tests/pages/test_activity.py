@@ -14,6 +14,8 @@ from core.kit.db import STAFF
 from core.runtime.agents import specs
 from core.runtime.events import service as events
 from core.runtime.events.models import Priority
+from core.runtime.orgs.models import AGENCY_ID
+from core.runtime.policies import settings
 from tests.pages.conftest import mounted, said
 from tests.pages.deals import LINKS, SCRIPT, asked, raw, six_deals
 
@@ -113,6 +115,32 @@ def test_an_event_with_its_cause_and_the_page_it_is_about(open_page):
     assert "<dt>For</dt><dd>–</dd>" in text_
     assert "<dt>Deals</dt><dd>A, B</dd>" in text_
     assert "<dt>Rest</dt><dd>More: 2</dd>" in text_
+
+
+def test_details_are_in_words(open_page):
+    details = {
+        "kind": "slack.post", "why": "opt_out", "mode": "dry_run", "changed": ["run_by_at", "cron"], "policy": "money_ceilings",
+        "until": "2026-11-23T14:30:00+00:00", "due_on": "2026-12-01", "value_minor": 8400050, "currency": "USD",
+        "named": "2026 plan", "ref": "20261121", "rows": [{"from_minor": 500, "currency": "EUR"}],
+    }  # fmt: skip
+    text_ = said(open_page("activity", event=str(happen("schedule.paused", "Tony paused it.", payload=details))))
+    for label, value in (
+        ("Kind", "Slack message"), ("Why", "Opted out"), ("Mode", "Dry run"), ("Changed", "Run by at, cron"),
+        ("Policy", "Money ceilings"), ("Until", "Mon 23 Nov 2026, 8:30 AM CST"), ("Due on", "1 Dec 2026"), ("Value", "$84,000.50"),
+        ("Named", "2026 plan"), ("Ref", "20261121"), ("Rows", "Currency: EUR, From: €5"),
+    ):  # fmt: skip
+        assert f"<dt>{label}</dt><dd>{value}</dd>" in text_, label
+
+
+def test_what_a_policy_was_and_is_stands_in_its_sentence_alone(open_page):
+    with database.transaction(STAFF) as session:
+        dave = session.execute(text("SELECT id FROM users WHERE name = 'Dave'")).scalar_one()
+        settings.change(session, "rate_limit", {"window_s": 1800}, Actor("Dave", "user", dave), 0, AGENCY_ID)
+        event = session.execute(text("SELECT id FROM events WHERE type = 'policy.changed'")).scalar_one()
+    text_ = said(open_page("activity", event=str(event)))
+    assert "<dt>Policy</dt>" in text_
+    assert "<dt>Before</dt>" not in text_
+    assert "<dt>After</dt>" not in text_
 
 
 def test_an_event_about_a_job_leads_to_the_job(open_page):
