@@ -261,7 +261,7 @@ def reset_command(yes: bool, as_json_: bool) -> None:
 
     with _database():
         with db.transaction(STAFF) as session:
-            many = len(rotation.unopenable(session).ids)
+            many = len(rotation.unopenable(session))
         if not yes:
             click.confirm(f"Forget {many:,} stored secrets that no key here opens?", abort=True)
         with db.transaction(STAFF) as session:

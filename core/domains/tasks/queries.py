@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from core.domains.tasks.models import Task, TaskReason
@@ -50,8 +50,3 @@ def open_for(session: Session, user_id: int, role: str, *, limit: int = 20) -> l
         )
         for t in rows
     ]  # fmt: skip
-
-
-def count_open(session: Session, user_id: int, role: str) -> int:
-    """How many tasks wait for a person."""
-    return session.execute(select(func.count()).select_from(Task).where(_theirs(user_id, role))).scalar_one()

@@ -14,6 +14,7 @@ from core.errors import BadInput, RateLimited
 from core.integrations.pipedrive.errors import BadToken, Malformed, NoSuchPath, StaleCursor, Unreachable
 from core.integrations.pipedrive.schemas import Deal, Organization, Person, Stage, User
 from core.kit import log
+from core.kit.http import LOOPBACK
 
 PAGE_SIZE: Final = 500
 """The most Pipedrive gives at once."""
@@ -21,7 +22,6 @@ IDS_AT_ONCE: Final = 100
 ATTEMPTS: Final = 5
 MAX_WAIT_S: Final = 60.0
 """A longer wait asked for by a 429 is the caller's business."""
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _V1 = "v1:"
 
 M = TypeVar("M", bound=BaseModel)
@@ -45,7 +45,7 @@ class Pipedrive:
         check: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         parts = urlsplit(base_url)
-        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise BadInput(
                 "The address of Pipedrive must begin with https://.",
                 "Correct OPS_PIPEDRIVE_BASE_URL; the token goes along with it.",

@@ -95,20 +95,6 @@ class Slack:
         told = self._get("auth.test")
         return {k: str(told.get(k, "")) for k in ("team", "user", "url", "team_id", "user_id")}
 
-    def user_by_email(self, email: str) -> str | None:
-        """Slack's id of the member with that address; None when there is none."""
-        try:
-            return str(self._get("users.lookupByEmail", email=email)["user"]["id"])
-        except SlackRefused as error:
-            if error.code == "users_not_found":
-                return None
-            raise
-
-    def email_of(self, user_id: str) -> str | None:
-        """The address in a member's profile; None when Slack does not tell it."""
-        user = self._get("users.info", user=user_id).get("user") or {}
-        return (user.get("profile") or {}).get("email")
-
     def _history(self, channel: str, since: datetime) -> Iterator[dict[str, Any]]:
         cursor = ""
         for _ in range(MAX_PAGES):

@@ -28,7 +28,6 @@ class ActionState(enum.StrEnum):
 
 
 OPEN = (ActionState.PROPOSED, ActionState.DEFERRED, ActionState.AWAITING, ActionState.APPROVED, ActionState.EXECUTING)
-ENDED = (ActionState.DENIED, ActionState.DONE, ActionState.FAILED, ActionState.DISMISSED, ActionState.UNDONE)
 """`unknown` is in neither: it waits for a person to say what happened."""
 
 

@@ -11,12 +11,13 @@ from core.runtime.actions.models import Action, ActionState, Outcome
 
 _AT_ONCE = 200
 
-_ABANDONED = text("""
+_WITHOUT_A_RUN = """
     SELECT a.id FROM actions a JOIN runs r ON r.id = a.execute_run_id
     WHERE (a.state IN ('approved', 'executing') OR a.state = 'deferred' AND a.deferred_until IS NOT NULL)
         AND r.state IN ('failed', 'cancelled', 'quarantined', 'succeeded')
-    ORDER BY a.id LIMIT 200
-""")
+"""
+_ABANDONED = text(f"{_WITHOUT_A_RUN} ORDER BY a.id LIMIT {_AT_ONCE}")
+_STILL = text(f"{_WITHOUT_A_RUN} AND a.id = :id FOR UPDATE OF a FOR SHARE OF r")
 
 logger = log.get(__name__)
 
@@ -66,15 +67,7 @@ def _abandoned() -> list[int]:
 
 
 def _abandon(session: Session, action_id: int) -> int:
-    if session.execute(text(_STILL), {"id": action_id}).first() is None:
+    if session.execute(_STILL, {"id": action_id}).first() is None:
         return 0
     logger.warning("action_abandoned", action_id=action_id, state=ledger.abandoned(session, action_id))
     return 1
-
-
-_STILL = """
-    SELECT 1 FROM actions a JOIN runs r ON r.id = a.execute_run_id
-    WHERE a.id = :id AND (a.state IN ('approved', 'executing') OR a.state = 'deferred' AND a.deferred_until IS NOT NULL)
-        AND r.state IN ('failed', 'cancelled', 'quarantined', 'succeeded')
-    FOR UPDATE OF a FOR SHARE OF r
-"""

@@ -1,7 +1,7 @@
 """What everybody learns of an action: events, the audit chain, notifications."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
@@ -49,9 +49,16 @@ def seal(session: Session, action: Action, what: str, by: Actor, detail: Mapping
     )
 
 
-def notify(what: str, session: Session, action: Action, *more: Any) -> None:
-    """Tell the people concerned: `core.runtime.notifications.about.WHAT`."""
-    from core.runtime.notifications import about
+Notice = Literal["approval_waiting", "approval_reminder", "effect_unknown", "action_replied", "action_failed"]
 
+
+def notify(what: Notice, session: Session, action: Action, *by: Actor) -> None:
+    """Tell the people concerned; `by` is who replied."""
+    from core.runtime.notifications import about  # which reads actions
+
+    tell: Mapping[Notice, Callable[..., None]] = {
+        "approval_waiting": about.approval_waiting, "approval_reminder": about.approval_reminder,
+        "effect_unknown": about.effect_unknown, "action_replied": about.action_replied, "action_failed": about.action_failed,
+    }  # fmt: skip
     session.flush()
-    getattr(about, what)(session, action, *more)
+    tell[what](session, action, *by)

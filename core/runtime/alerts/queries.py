@@ -56,9 +56,3 @@ def open_alerts(session: Session, limit: int = 50) -> list[AlertRow]:
     statement: Any = select(*_COLUMNS).join(Organisation, Organisation.id == Alert.org_id).where(Alert.resolved_at.is_(None))
     order = (Alert.acknowledged_at.is_not(None), _BY_SEVERITY.desc(), Alert.last_at.desc(), Alert.id.desc())
     return [_row(r) for r in session.execute(statement.order_by(*order).limit(limit))]
-
-
-def recent(session: Session, limit: int = 50) -> list[AlertRow]:
-    """The newest alerts, those that are over too."""
-    statement: Any = select(*_COLUMNS).join(Organisation, Organisation.id == Alert.org_id)
-    return [_row(r) for r in session.execute(statement.order_by(Alert.last_at.desc(), Alert.id.desc()).limit(limit))]

@@ -10,7 +10,6 @@ from sqlalchemy.orm import Session
 from core.errors import Conflict, NotAllowed, NotFound
 from core.kit.actor import SYSTEM, Actor
 from core.runtime.alerts.models import Alert, Severity
-from core.runtime.alerts.queries import open_alerts as open_alerts
 from core.runtime.events import service as events
 from core.runtime.events.models import Priority
 from core.runtime.notifications import service as notifications

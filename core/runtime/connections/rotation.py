@@ -8,7 +8,7 @@ with it any more.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import bindparam, exists, func, insert, select, update
@@ -219,15 +219,8 @@ def drop(session: Session, key_id: str, by: Actor) -> str:
     return f"The key {key_id} is gone. Secrets in backups that were made while it was in use can't be read any more."
 
 
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """Connections whose secret nothing here opens."""
-
-    ids: tuple[int, ...] = field(default=())
-
-
-def unopenable(session: Session) -> Lost:
-    """Try every stored secret. Reads all of them: for commands, not for pages."""
+def unopenable(session: Session) -> tuple[int, ...]:
+    """Connections whose secret nothing here opens. Tries every stored secret: for commands, not for pages."""
     rows = session.execute(select(Connection.id, Connection.org_id, Connection.secret).where(Connection.secret.is_not(None)))
     lost = []
     for row in rows:
@@ -235,7 +228,7 @@ def unopenable(session: Session) -> Lost:
             crypto.open_(row.secret, vault.place(row.org_id, row.id))
         except (KeyMissing, crypto.Rejected, keyring.BadKeys):
             lost.append(row.id)
-    return Lost(tuple(lost))
+    return tuple(lost)
 
 
 def give_up(session: Session, by: Actor) -> int:
@@ -246,7 +239,7 @@ def give_up(session: Session, by: Actor) -> int:
     vault.nobody_seals(session)
     keyring.create()
     ring = keyring.keyring()
-    lost = unopenable(session).ids
+    lost = unopenable(session)
     forgotten = {"secret": None, "key_id": None, "hint": None, "state": ConnectionState.UNTESTED.value, "said": None}
     if lost:
         session.execute(update(Connection).where(Connection.id.in_(lost)).values(forgotten | {"version": Connection.version + 1}))

@@ -85,7 +85,7 @@ _incoming: dict[int, tuple[bytes, tuple[str, ...]]] = {}
 
 
 def incoming_secrets(session: Session, vendor: str, org_id: UUID = AGENCY_ID) -> tuple[str, ...]:
-    """The secrets that requests from a vendor (`slack_signing`, `resend_webhook`) are proved with. None = refuse every request.
+    """The secrets that requests from a vendor (`slack_signing`, `resend_webhook`) are proved with; empty: refuse all.
 
     Two, divided by a blank, are both good while the vendor changes from one to the other. A process opens a stored secret once
     and keeps it until it is replaced: one audit entry for each, not one for each request.

@@ -9,10 +9,10 @@ from ipaddress import ip_address
 from typing import Any, Final
 
 from core.errors import BadInput, NotFound
+from core.kit.http import LOOPBACK
 
 LONGEST_SECRET: Final = 4096
 SECURITY: Final = ("starttls", "tls", "none")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"(?=.{1,253}$)([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -74,7 +74,7 @@ class Vendor:
                 raise BadInput(f"{self.title}: {setting.label} is one of {', '.join(setting.options)}.", "Choose one of them.")
             if value:
                 made[setting.name] = setting.read(value)
-        if made.get("security") == "none" and made.get("host") not in _LOOPBACK:
+        if made.get("security") == "none" and made.get("host") not in LOOPBACK:
             raise BadInput("A mail server elsewhere needs encryption.", "Choose starttls or tls; none is for this machine only.")
         return made
 

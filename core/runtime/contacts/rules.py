@@ -8,7 +8,6 @@ import hmac
 import re
 import unicodedata
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -18,7 +17,6 @@ from uuid import UUID
 from core.errors import BadInput
 
 MAX_TEXT: Final = 1_000
-MAX_ADDRESSES: Final = 200
 
 _SAME_DOMAIN: Final = {
     "googlemail.com": "gmail.com",
@@ -87,21 +85,6 @@ def parse(text: str) -> Address:
     if "@" in name and name != address.email and not _names_itself(name, address):
         _refuse("A display name may not be another address.")
     return address
-
-
-def addresses(text: str | Sequence[str]) -> list[Address]:
-    """Every address in a header's text ("Ann <ann@x.com>, bob@y.com") or in a list of them; a person appears once.
-
-    Raises BadInput when any of them is not one plain address.
-    """
-    parts = _split_list(_clean(text, MAX_TEXT * 20)) if isinstance(text, str) else list(text)
-    if len(parts) > MAX_ADDRESSES:
-        raise BadInput(f"At most {MAX_ADDRESSES} addresses at once.", "Split them up.")
-    found: dict[str, Address] = {}
-    for part in parts:
-        one = parse(part)
-        found.setdefault(one.person, one)
-    return list(found.values())
 
 
 def _refuse(message: str) -> NoReturn:
@@ -196,26 +179,6 @@ def _person(local: str, domain: str) -> str:
     local = local.partition("+")[0].rstrip(".") or "+"
     bare = local.translate({ord(c): None for c in _IGNORED.get(domain, "")})
     return f"{bare or local}@{domain}"
-
-
-def _split_list(text: str) -> list[str]:
-    """Parts between commas and semicolons that are in no quotes and no angle brackets. Empty parts are left out."""
-    parts, current, quoted, angle, escaped = [], "", False, False, False
-    for c in text:
-        if not quoted and not angle and c in ",;":
-            parts.append(current)
-            current = ""
-            continue
-        current += c
-        if escaped:
-            escaped = False
-        elif quoted:
-            escaped, quoted = c == "\\", c != '"'
-        elif c == '"':
-            quoted = True
-        elif c in "<>":
-            angle = c == "<"
-    return [p.strip() for p in [*parts, current] if p.strip()]
 
 
 # --- the opt-out link: everything it needs is in it, so that it works for as long as the mail is kept

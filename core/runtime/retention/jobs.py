@@ -69,9 +69,9 @@ def prune(ctx: RunContext) -> dict[str, int]:
 
 
 def _delete(rule: Rule, now: datetime) -> int:
-    key = "ctid"  # not every table has an id
     statement = text(
-        f"DELETE FROM {rule.table} WHERE {key} = ANY(ARRAY(SELECT {key} FROM {rule.table} "  # noqa: S608 - names of ours
+        # not every table has an id
+        f"DELETE FROM {rule.table} WHERE ctid = ANY(ARRAY(SELECT ctid FROM {rule.table} "  # noqa: S608 - names of ours
         f"WHERE {rule.old.replace(':before', 'CAST(:now AS timestamptz) - make_interval(days => :days)')} LIMIT :batch))"
     )
     with db.transaction(STAFF) as session:

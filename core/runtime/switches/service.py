@@ -87,16 +87,6 @@ def pull(
             return _still_on(session, known, reason, by)
 
 
-def ask_resume(session: Session, switch_id: int, by: Actor) -> Resumed:
-    """The first of two admins wants everything to go on. Raises Conflict, NotAllowed, NotFound."""
-    switch = _locked(session, switch_id, by)
-    if switch.reach is not Reach.EVERYTHING:
-        raise BadInput("One person can resume this.", "Resume it.")
-    if switch.asked_by is not None:
-        raise Conflict(f"{switch.asked_by} has asked for that already.", "A different admin can resume it now.")
-    return _ask(session, switch, by)
-
-
 def resume(session: Session, switch_id: int, by: Actor) -> Resumed:
     """Let effects go on. For everything the first admin's call asks, and a different admin's call resumes.
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from core.runtime.policies.registry import Inputs, Number, Policy, Said, Values, allow, defer, deny
 from core.runtime.policies.rules.modes import outsiders
 from core.runtime.policies.situation import Situation
 from core.runtime.policies.windows import apart, drops_below, quiet_until
-from core.runtime.policies.words import listed, many, moment
+from core.runtime.policies.words import many, moment
 
 _WHY: Final = {
     "bounce": "mail to them bounced",
@@ -112,16 +112,6 @@ def _quiet(at: datetime, zone: ZoneInfo, values: Values) -> datetime | None:
         return None
     start, end = time.fromisoformat(values["quiet_from"]), time.fromisoformat(values["quiet_to"])
     return quiet_until(at, zone, start, end, weekends=bool(values["quiet_weekends"]))
-
-
-def quiet_now(values: Values, at: datetime, zone: ZoneInfo) -> datetime | None:
-    """The end of the quiet hours that `at` lies in; None when it lies in none."""
-    return _quiet(at, zone, values)
-
-
-def whom(i: Mapping[str, Any]) -> str:
-    """The people of stored inputs, for a line of text."""
-    return listed(list(i.get("people") or ()))
 
 
 CONTACT_CEILING = Policy(

@@ -117,12 +117,6 @@ def test_every_other_word_is_a_refusal_in_a_sentence(word):
     assert error.message.endswith(".")
 
 
-def test_members_by_address(world, slack):
-    assert slack.user_by_email("tony@manageai.example") == "U0TONY00001"
-    assert slack.user_by_email("nora@northwind.example") is None
-    assert slack.email_of("U0TONY00001") == "tony@manageai.example"
-
-
 def test_the_test_button_says_whose_token_it_is(world):
     assert check({}, world.slack.token) == "Works: “ops” in the workspace ManageAI."
     with pytest.raises(SlackRefused, match="does not accept"):

@@ -98,21 +98,3 @@ def test_what_is_sent_to_is_what_was_checked():
     one = rules.parse('"Müller, Ann" <ann.Ｂ@MÜLLER.de.>')
     assert (one.name, one.email, one.person) == ("Müller, Ann", "ann.B@xn--mller-kva.de", "ann.b@xn--mller-kva.de")
     assert str(one) == one.email
-
-
-def test_a_list_has_each_person_once():
-    found = rules.addresses('"Marks, Tony" <tony@example.com>, ann@example.com; Tony+x@EXAMPLE.com ,, Bob <bob@example.com>')
-    assert [a.email for a in found] == ["tony@example.com", "ann@example.com", "bob@example.com"]
-    assert [a.person for a in rules.addresses(["a@example.com", "B <b@example.com>"])] == ["a@example.com", "b@example.com"]
-    assert rules.addresses("  ") == []
-
-
-@pytest.mark.parametrize("text", ["Team: a@example.com, b@example.com;", "a@example.com\nb@example.com", "a@example.com, b"])
-def test_one_bad_address_spoils_the_list(text):
-    with pytest.raises(BadInput):
-        rules.addresses(text)
-
-
-def test_a_list_has_an_end():
-    with pytest.raises(BadInput):
-        rules.addresses([f"a{i}@example.com" for i in range(rules.MAX_ADDRESSES + 1)])
