@@ -38,7 +38,7 @@ def list_command(as_json_: bool) -> None:
     """All connections; never their secrets. A vendor that is missing works as a dry run."""
     from dataclasses import asdict
 
-    from app.commands.users import ago
+    from app.ui.words import ago
     from core.kit import db
     from core.kit.db import STAFF
     from core.runtime.connections import queries
@@ -168,7 +168,7 @@ def status_command(as_json_: bool) -> None:
     """Which keys there are, what is sealed with which, and the rotations so far."""
     from dataclasses import asdict
 
-    from app.commands.users import ago
+    from app.ui.words import ago
     from core.kit import db, keyring
     from core.kit.db import STAFF
     from core.runtime.connections import queries

@@ -42,7 +42,7 @@ def list_command(as_json_: bool) -> None:
     """All keys, newest first; never their secrets."""
     from dataclasses import asdict
 
-    from app.commands.users import ago
+    from app.ui.words import ago
     from core.domains.users import queries
     from core.kit import db
     from core.kit.db import STAFF

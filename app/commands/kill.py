@@ -7,10 +7,6 @@ import click
 from app.commands.output import as_json, json_option, table
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
-    from sqlalchemy.orm import Session
-
     from core.runtime.switches.queries import Switch
 
 WITHOUT_DATABASE = (
@@ -37,7 +33,7 @@ def kill(ctx: click.Context, org: str | None, agent: str | None, reason: str | N
     from core.errors import BadInput, Unavailable
     from core.kit import db
     from core.kit.db import STAFF
-    from core.runtime.switches import service
+    from core.runtime.switches import queries, service
     from core.runtime.switches.models import Reach
 
     if org and agent:
@@ -46,7 +42,7 @@ def kill(ctx: click.Context, org: str | None, agent: str | None, reason: str | N
     reach = Reach.ORGANISATION if org else Reach.AGENT if agent else Reach.EVERYTHING
     try:
         with db.transaction(STAFF) as session:
-            org_id = organisation(session, org) if org else None
+            org_id = queries.organisation(session, org) if org else None
             made = service.pull(session, reach, reason, service.COMMAND_LINE, org_id=org_id, agent=agent)
     except Unavailable as error:
         raise Unavailable(error.message, WITHOUT_DATABASE) from error
@@ -100,22 +96,6 @@ def resume(switch_id: int, as_json_: bool) -> None:
         as_json({"resumed": done.done, "released": done.released, "sentence": done.sentence})
     else:
         click.echo(done.sentence)
-
-
-def organisation(session: "Session", name: str) -> "UUID":
-    """The organisation of that name. Raises NotFound, with the nearest names."""
-    from difflib import get_close_matches
-
-    from core.errors import NotFound
-    from core.runtime.switches import queries
-
-    known = {n.lower(): o for o, n in queries.organisations(session)}
-    found = known.get(name.strip().lower())
-    if found is None:
-        near = get_close_matches(name.strip().lower(), known, n=1, cutoff=0.5)
-        hint = f" Did you mean “{near[0].title()}”?" if near else ""
-        raise NotFound(f"There is no organisation called “{name[:80]}”.", f"Nothing was stopped.{hint}")
-    return found
 
 
 def shown(switch: "Switch") -> dict[str, Any]:

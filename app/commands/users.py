@@ -71,6 +71,7 @@ def list_command(as_json_: bool) -> None:
     """Everybody: role, last seen, browsers signed in."""
     from dataclasses import asdict
 
+    from app.ui.words import ago
     from core.domains.users import queries
     from core.kit import db
     from core.kit.db import STAFF
@@ -191,17 +192,3 @@ def enable_command(email: str, as_json_: bool) -> None:
     with db.transaction(STAFF) as session:
         service.enable(session, email, by=_by())
     as_json({"email": email, "enabled": True}) if as_json_ else click.echo(f"{email} may sign in again.")
-
-
-def ago(at: Any) -> str:
-    """How long ago, for people; "never" for None."""
-    from core.kit import clock
-
-    if at is None:
-        return "never"
-    seconds = (clock.now() - at).total_seconds()
-    for size, word in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = int(seconds // size)
-            return f"{count} {word}{'' if count == 1 else 's'} ago"
-    return "just now"

@@ -1,12 +1,13 @@
 """Reports of bounces and complaints from Resend. Signed over the raw body, taken once, closed without a secret."""
 
 import json
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from app.gateway.body import Body
 from app.gateway.problems import problem
 from core.domains.users import signed
 from core.integrations.resend.verify import verified
@@ -21,13 +22,6 @@ from core.runtime.orgs.models import AGENCY_ID
 router = APIRouter(prefix="/webhooks", include_in_schema=False)
 logger = log.get("mail-hooks")
 VENDOR: Final = "resend_webhook"
-
-
-async def _body(request: Request) -> bytes:
-    return await request.body()
-
-
-Body = Annotated[bytes, Depends(_body)]
 
 
 @router.post("/resend")

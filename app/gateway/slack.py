@@ -7,14 +7,15 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse, Response
 
+from app.gateway.body import Body
 from app.gateway.problems import of_error, problem
 from core.domains.users import signed
 from core.errors import BadInput, Conflict, NotAllowed, NotFound, OpsError
@@ -40,10 +41,6 @@ MAX_PAYLOAD: Final = 200_000
 _DECISIONS: Final = {blocks.APPROVE: Decided.APPROVE, blocks.REJECT: Decided.REJECT}
 
 
-async def _body(request: Request) -> bytes:
-    return await request.body()
-
-
 @dataclass(frozen=True, slots=True)
 class Click:
     """What was clicked, by whom; `answer_to` is Slack's address for the answer."""
@@ -56,7 +53,7 @@ class Click:
 
 
 @router.post("/interactive")
-async def interactive(request: Request, body: Annotated[bytes, Depends(_body)]) -> Response:
+async def interactive(request: Request, body: Body) -> Response:
     """A click. Answers within three seconds, whatever the decision takes."""
     try:
         refusal, signature = await run_in_threadpool(_prove, request, body)

@@ -7,12 +7,13 @@ from html import escape
 from typing import Annotated, Final
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Path, Request
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.responses import HTMLResponse, Response
 
 from app.edge.limits import Limit, source_of
+from app.gateway.body import Body
 from core.errors import BadInput, Unavailable
 from core.kit import db, log
 from core.kit.db import STAFF
@@ -53,12 +54,7 @@ button:focus-visible {{ outline: 3px solid var(--act); outline-offset: 3px }}
 """
 
 
-async def _body(request: Request) -> bytes:
-    return await request.body()
-
-
 Token = Annotated[str, Path(max_length=4000)]
-Body = Annotated[bytes, Depends(_body)]
 
 
 @router.get("/u/{token}")

@@ -17,7 +17,6 @@ COLUMNS = (
     Column("Decide by", "due", phone="corner", width="156px"),
     Column("State", "state", phone="label", width="172px"),
 )
-OF_A_RUN = (COLUMNS[0], Column("Costs", "money", phone="label", align="end", width="92px"), COLUMNS[5])
 
 
 def row_id(row: ActionRow) -> str:
@@ -106,13 +105,3 @@ def _due(item: ActionRow) -> object:
 
 def _page(item: ActionRow) -> str:
     return f"/action?action={item.id}"
-
-
-def of_run(item: ActionRow) -> Row:
-    """One action among those a run proposed."""
-    cells = [
-        table.text(flat(item.title), _below(item), _page(item)),
-        action_words.cost(item) if item.cost_minor else None,
-        table.chip(action_words.key(item), action_words.word(item)),
-    ]
-    return Row(item.id, cells, flat(item.title), href=_page(item))

@@ -9,6 +9,7 @@ from app.auth.current import current_user
 from app.ui import action_text, assets, health, nav, page, stop, words
 from app.ui.who import me
 from app.ui.words import esc
+from core.domains.users.rules import ROLE_WORDS
 from core.domains.users.service import CurrentUser
 from core.kit import db
 from core.kit.db import STAFF
@@ -18,7 +19,6 @@ from core.runtime.schedules import queries as schedules
 FOUND = 7
 WAITING = 6
 _JOBS_KEEP_S = 15.0
-ROLE_WORDS = {"admin": "Admin", "engineering": "Engineering", "delivery": "Delivery", "sales": "Sales", "marketing": "Marketing"}
 
 
 def menu_head() -> None:
@@ -38,7 +38,7 @@ def menu_foot(user: CurrentUser) -> None:
             page.health_html(health.now())
             + page.demo_html(health.now())
             + f'<div class="me"><div class="av" aria-hidden="true">{esc(user.name[:1].upper())}</div>'
-            f"<span>{esc(user.name)}<small>{esc(ROLE_WORDS.get(user.role, str(user.role)))}</small></span>"
+            f"<span>{esc(user.name)}<small>{esc(ROLE_WORDS[user.role])}</small></span>"
             '<form method="post" action="/auth/sign-out"><button type="submit">Sign out</button></form></div>'
         )
 

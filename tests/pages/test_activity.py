@@ -126,8 +126,8 @@ def test_details_are_in_words(open_page):
     text_ = said(open_page("activity", event=str(happen("schedule.paused", "Tony paused it.", payload=details))))
     for label, value in (
         ("Kind", "Slack message"), ("Why", "Opted out"), ("Mode", "Dry run"), ("Changed", "Run by at, cron"),
-        ("Policy", "Money ceilings"), ("Until", "Mon 23 Nov 2026, 8:30 AM CST"), ("Due on", "1 Dec 2026"), ("Value", "$84,000.50"),
-        ("Named", "2026 plan"), ("Ref", "20261121"), ("Rows", "Currency: EUR, From: €5"),
+        ("Policy", "Money ceilings"), ("Until", "Mon 23 Nov 2026, 8:30 AM CST"), ("Due on", "1 Dec 2026"),
+        ("Value", "$84,000.50"), ("Named", "2026 plan"), ("Ref", "20261121"), ("Rows", "Currency: EUR, From: €5"),
     ):  # fmt: skip
         assert f"<dt>{label}</dt><dd>{value}</dd>" in text_, label
 

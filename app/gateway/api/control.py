@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.gateway.api import answers
 from app.gateway.bearer import scoped
 from core.domains.users.service import ApiCaller
-from core.errors import NotFound
 from core.kit import db
 from core.kit.db import STAFF
 from core.runtime.switches import queries, service
@@ -81,11 +80,6 @@ def pull(who: Controller, wanted: Pull) -> Any:
     reach = Reach.ORGANISATION if wanted.organisation else Reach.AGENT if wanted.agent else Reach.EVERYTHING
     agent = wanted.agent
     with db.transaction(STAFF) as session:
-        org_id = None
-        if wanted.organisation:
-            known = {name.lower(): o for o, name in queries.organisations(session)}
-            org_id = known.get(wanted.organisation.strip().lower())
-            if org_id is None:
-                raise NotFound(f"There is no organisation called “{wanted.organisation}”.", "Nothing was stopped.")
+        org_id = queries.organisation(session, wanted.organisation) if wanted.organisation else None
         made = service.pull(session, reach, wanted.reason, who.actor, org_id=org_id, agent=agent)
     return {"id": made.id, "created": made.created, "sentence": made.sentence}

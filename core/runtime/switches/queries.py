@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from core.errors import Unavailable
+from core.errors import NotFound, Unavailable
 from core.runtime.switches.env import env_stop
 from core.runtime.switches.models import Reach
 
@@ -155,3 +156,14 @@ _ORGS = text("SELECT id, name FROM organisations ORDER BY kind <> 'agency', lowe
 def organisations(session: Session) -> list[tuple[UUID, str]]:
     """Organisations that can be stopped: (id, name), the agency first."""
     return [(r.id, r.name) for r in session.execute(_ORGS)]
+
+
+def organisation(session: Session, name: str) -> UUID:
+    """The organisation of that name, however it is capitalised. Raises NotFound, with the nearest name."""
+    known = {n.lower(): (o, n) for o, n in organisations(session)}
+    wanted = name.strip().lower()
+    if wanted not in known:
+        near = get_close_matches(wanted, known, n=1, cutoff=0.5)
+        hint = f" Did you mean “{known[near[0]][1]}”?" if near else ""
+        raise NotFound(f"There is no organisation called “{name[:80]}”.", f"Nothing was stopped.{hint}")
+    return known[wanted][0]

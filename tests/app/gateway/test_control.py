@@ -49,3 +49,8 @@ def test_one_organisation_or_one_agent(client, key):
 def test_what_it_does_not_understand_stops_nothing(client, key, body, status):
     assert client.post("/api/v1/kill", headers=key, json=body).status_code == status
     assert not client.get("/api/v1/kill", headers=key).json()["stopped"]
+
+
+def test_a_mistyped_organisation_gets_the_nearest_name(client, key):
+    answer = client.post("/api/v1/kill", headers=key, json={"reason": "x", "organisation": "cornerston"})
+    assert "Did you mean “Cornerstone”?" in answer.text
