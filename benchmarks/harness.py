@@ -100,9 +100,9 @@ class Stack:
         get_settings.cache_clear()
         from benchmarks import work
         from core import registry
-        from core.kit import crypto
+        from core.kit import keyring
 
-        crypto.create_keys()
+        keyring.create()
         registry.load()
         work.register()
         return self

@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.harness import Stack
 from benchmarks.results import result, table
 from core.config import get_settings
-from core.kit import crypto, db
+from core.kit import db, keyring
 from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.actions import service
@@ -75,7 +75,7 @@ def prepare(remote: Remote) -> Cast:
     """People, the agency's account at the vendor for mail, and another of a client."""
     os.environ.update(remote.environment)
     get_settings.cache_clear()
-    crypto.create_keys()
+    keyring.create()
     with db.transaction(STAFF) as session:
         cast = make_cast(session)
         password = remote.keys["SMTP_URL"].split(":")[2].split("@")[0]

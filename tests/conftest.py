@@ -117,9 +117,9 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["REDIS_URL"] = os.environ["OPS_TEST_REDIS_URL"].rsplit("/", 1)[0] + f"/{int(worker[2:]) + 1}"
     os.environ["OPS_STATE_DIR"] = str(tmp_path_factory.mktemp("state"))
     get_settings.cache_clear()
-    from core.kit import crypto
+    from core.kit import keyring
 
-    crypto.create_keys()  # as `ops up` does
+    keyring.create()  # as `ops up` does
 
 
 _kept: dict[str, psycopg.Connection] = {}

@@ -12,7 +12,6 @@ from typing import Final
 from uuid import UUID
 
 from core.errors import OpsError
-from core.kit import keyring as keyrings
 from core.kit.keyring import KeyMissing, Keyring, keyring
 
 __all__ = ["KeyMissing", "Rejected", "Where", "derive", "key_id_of", "open_", "seal"]
@@ -93,8 +92,3 @@ def derive(purpose: str) -> bytes:
 
     root = keyring().root
     return HKDF(SHA256(), 32, salt=None, info=b"manageai-ops\n" + purpose.encode()).derive(root)
-
-
-def create_keys() -> bool:
-    """Make the keys' file where there are no keys yet. True when it was made."""
-    return keyrings.create()

@@ -4,8 +4,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import get_settings
-from core.kit import crypto
 from core.kit import db as database
+from core.kit import keyring
 from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.connections import queries, service
@@ -22,7 +22,7 @@ SENDER = {"from": "hello@manageai.example"}
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("OPS_STATE_DIR", str(tmp_path))
     get_settings.cache_clear()
-    crypto.create_keys()
+    keyring.create()
     yield
     monkeypatch.undo()
     get_settings.cache_clear()

@@ -8,8 +8,8 @@ import pytest
 from click.testing import Result
 
 from core.errors import BadInput, Conflict, NotFound
-from core.kit import crypto, keyring
 from core.kit import db as database
+from core.kit import keyring
 from core.kit.db import STAFF
 from core.runtime.connections import checks, queries, service
 from core.runtime.orgs.models import AGENCY_ID
@@ -21,7 +21,7 @@ CANARY = "xoxb-CANARY-on-the-command-line"
 
 @pytest.fixture(autouse=True)
 def folder(db: None, state_folder: Path) -> Path:
-    crypto.create_keys()
+    keyring.create()
     return state_folder
 
 

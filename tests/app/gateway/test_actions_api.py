@@ -14,9 +14,9 @@ MAIL = {"to": "ann@northwind.example", "subject": "Hello", "text": "Good morning
 
 @pytest.fixture
 def cast(client):
-    from core.kit import crypto
+    from core.kit import keyring
 
-    crypto.create_keys()
+    keyring.create()
     cast = people()
     always_ask(cast)
     return cast

@@ -6,8 +6,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.edge.limits import Limit
-from core.kit import crypto
 from core.kit import db as database
+from core.kit import keyring
 from core.kit.db import STAFF
 from core.runtime.contacts import queries, rules
 from core.runtime.orgs.models import AGENCY_ID
@@ -19,7 +19,7 @@ ONE_CLICK = {"List-Unsubscribe": "One-Click"}
 
 @pytest.fixture
 def cast(db):
-    crypto.create_keys()
+    keyring.create()
     with database.transaction(STAFF) as session:
         return make_cast(session)
 
@@ -128,7 +128,7 @@ def test_a_link_of_a_client_that_is_gone_still_works(public):
 def test_a_link_lives_on_when_keys_are_rotated(public, state_folder):
     from core.kit import keyring
 
-    crypto.create_keys()
+    keyring.create()
     old, first = link(), keyring.keyring().current
     assert keyring.add() != first
     keyring.drop(first)

@@ -26,7 +26,7 @@ def key(letter: str) -> str:
 
 @pytest.fixture
 def keys(state_folder):
-    crypto.create_keys()
+    keyring.create()
     return keyring.keyring()
 
 
@@ -122,18 +122,18 @@ def test_nothing_prints_a_key(keys):
 
 
 def test_the_file_is_private_and_is_made_once(state_folder):
-    assert crypto.create_keys()
+    assert keyring.create()
     file = state_folder / "secret.keys"
     first = file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
-    assert not crypto.create_keys()
+    assert not keyring.create()
     assert file.read_text() == first
     assert [p.name for p in state_folder.glob("*.draft")] == []
 
 
 @pytest.mark.slow
 def test_of_many_who_make_it_at_once_one_does(state_folder):
-    code = "from core.kit import crypto, keyring; crypto.create_keys(); print(keyring.keyring().current)"
+    code = "from core.kit import keyring; keyring.create(); print(keyring.keyring().current)"
     started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=dict(os.environ)) for _ in range(6)]
     assert len({p.communicate()[0] for p in started}) == 1
 
@@ -169,7 +169,7 @@ def test_keys_of_the_environment_are_changed_there(in_environment):
     for change in (keyring.add, lambda: keyring.drop("two")):
         with pytest.raises(Conflict, match="The keys come from OPS_SECRET_KEYS"):
             change()
-    assert not crypto.create_keys()
+    assert not keyring.create()
 
 
 def test_derived_keys_differ_by_purpose_and_outlive_rotation(keys):

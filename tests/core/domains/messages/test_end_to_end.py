@@ -5,8 +5,8 @@ import time
 import pytest
 from sqlalchemy import select
 
-from core.kit import crypto
 from core.kit import db as database
+from core.kit import keyring
 from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.actions import service as actions
@@ -34,7 +34,7 @@ def dave(db, world, monkeypatch):
     monkeypatch.setenv("OPS_EFFECT_SETTLE_S", "1.0")
     monkeypatch.setenv("OPS_EFFECT_RETRY_S", "0.01")
     get_settings.cache_clear()
-    crypto.create_keys()
+    keyring.create()
     with database.transaction(STAFF) as session:
         dave = make_cast(session).actor("Dave")
         sender = {"from": "ManageAI <ops@manageai.example>"}

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from core.config import get_settings
-from core.kit import crypto
 from core.kit import db as database
+from core.kit import keyring
 from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.connections import service
@@ -29,7 +29,7 @@ def key(letter: str) -> str:
 @pytest.fixture
 def folder(db: None, state_folder: Path) -> Path:
     """An empty database and a state folder with keys of its own."""
-    crypto.create_keys()
+    keyring.create()
     return state_folder
 
 

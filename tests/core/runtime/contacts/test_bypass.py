@@ -8,8 +8,8 @@ import psycopg
 import pytest
 
 from core.config import get_settings
-from core.kit import crypto
 from core.kit import db as database
+from core.kit import keyring
 from core.kit.actor import Actor
 from core.kit.db import STAFF
 from core.runtime.connections import service as accounts
@@ -22,7 +22,7 @@ DAVE_MAIL = f"dave@{tries.OUR_DOMAIN}"
 
 @pytest.fixture
 def cast(db, world):
-    crypto.create_keys()
+    keyring.create()
     with database.transaction(STAFF) as session:
         cast = make_cast(session)
         sender = {"from": "ManageAI <ops@manageai.example>"}

@@ -14,9 +14,9 @@ from tests.cast import CORNERSTONE_ORG
 
 @pytest.fixture(scope="module", autouse=True)
 def keys(stores):
-    from core.kit import crypto
+    from core.kit import keyring
 
-    crypto.create_keys()
+    keyring.create()
 
 
 def test_a_token_says_who_and_whose_mail_it_was():
