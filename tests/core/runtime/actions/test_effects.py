@@ -1,6 +1,7 @@
 """Sending exactly once: what the gate lets through, and what the ledger makes of answers and of none."""
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
