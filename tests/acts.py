@@ -70,7 +70,7 @@ def mail(session: Session, to: str = "dana@cornerstone.example", subject: str = 
 def decided(session: Session, action: Action, decision: str, by: str, user_id: int | None, **over: Any) -> ActionDecision:
     """Somebody's decision about the action's version."""
     made = ActionDecision(
-        org_id=action.org_id, action_id=action.id, version=over.pop("version", action.version), counted=over.pop("counted", True),
+        org_id=action.org_id, action_id=action.id, version=over.pop("version", action.version),
         payload_sha256=action.payload_sha256, decision=decision, user_id=user_id, by=by, via=over.pop("via", "web"), **over,
     )  # fmt: skip
     session.add(made)

@@ -81,10 +81,9 @@ class ActionVerdict(Shape):
 
 
 class ActionDecisionLine(Shape):
-    """Something somebody decided. `counted` is false for whoever came too late."""
+    """Something somebody decided."""
 
     decision: str
-    counted: bool
     version: int
     by: str
     via: str

@@ -320,7 +320,6 @@ def upgrade() -> None:
     sa.Column('version', sa.Integer(), nullable=False),
     sa.Column('payload_sha256', sa.String(), nullable=False),
     sa.Column('decision', sa.String(), nullable=False),
-    sa.Column('counted', sa.Boolean(), nullable=False),
     sa.Column('user_id', sa.BigInteger(), nullable=True),
     sa.Column('by', sa.String(), nullable=False),
     sa.Column('via', sa.String(), nullable=False),
@@ -334,7 +333,7 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('id')
     )
     op.create_index('action_decisions_by_action', 'action_decisions', ['action_id', 'id'], unique=False)
-    op.create_index('action_decisions_once', 'action_decisions', ['action_id', 'version', 'user_id'], unique=True, postgresql_where=sa.text("decision = 'approve' AND counted"))
+    op.create_index('action_decisions_once', 'action_decisions', ['action_id', 'version', 'user_id'], unique=True, postgresql_where=sa.text("decision = 'approve'"))
     op.create_index(op.f('ix_action_decisions_org_id'), 'action_decisions', ['org_id'], unique=False)
     op.create_table('effects',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -457,7 +456,7 @@ def downgrade() -> None:
     op.drop_index('effects_by_recipient', table_name='effects', postgresql_using='gin')
     op.drop_table('effects')
     op.drop_index(op.f('ix_action_decisions_org_id'), table_name='action_decisions')
-    op.drop_index('action_decisions_once', table_name='action_decisions', postgresql_where=sa.text("decision = 'approve' AND counted"))
+    op.drop_index('action_decisions_once', table_name='action_decisions', postgresql_where=sa.text("decision = 'approve'"))
     op.drop_index('action_decisions_by_action', table_name='action_decisions')
     op.drop_table('action_decisions')
     op.drop_index(op.f('ix_actions_org_id'), table_name='actions')

@@ -136,7 +136,7 @@ _VERDICTS = text("SELECT DISTINCT action_id FROM policy_verdicts WHERE stage = '
 _APPROVALS = text("""
     SELECT d.action_id, array_agg(DISTINCT coalesce(d.user_id, 0)) AS by
     FROM action_decisions d JOIN actions a ON a.id = d.action_id
-    WHERE d.decision = 'approve' AND d.counted AND d.payload_sha256 = a.payload_sha256 AND d.version = a.version GROUP BY 1
+    WHERE d.decision = 'approve' AND d.payload_sha256 = a.payload_sha256 AND d.version = a.version GROUP BY 1
 """)
 _EDITORS = text("SELECT action_id, user_id FROM action_decisions WHERE decision = 'edit'")
 _SWITCHES = text("SELECT reach, org_id, agent, pulled_at, resumed_at FROM kill_switches")

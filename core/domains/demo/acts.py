@@ -230,7 +230,7 @@ def _decided(world: World, row: Row, action_id: int, past: Past) -> None:
         word = Decided.REJECT if past.outcome is Outcome.REJECTED else Decided.APPROVE
         world.put("action_decisions", [{
             "org_id": row["org_id"], "action_id": action_id, "version": 1, "payload_sha256": row["payload_sha256"],
-            "decision": word, "counted": True, "user_id": world.users[past.by], "by": past.by, "via": "web", "note": None,
+            "decision": word, "user_id": world.users[past.by], "by": past.by, "via": "web", "note": None,
             "at": past.at,
         }])  # fmt: skip
 

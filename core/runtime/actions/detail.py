@@ -52,11 +52,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class DecisionLine:
-    """Something a person decided. `counted` is False for somebody who came too late."""
+    """Something a person decided."""
 
     id: int
     decision: str
-    counted: bool
     version: int
     user_id: int | None
     by: str
@@ -139,7 +138,7 @@ class ActionDetail:
     def approved_by(self) -> tuple[DecisionLine, ...]:
         """Who approved the version as it stands."""
         version = self.row.version
-        return tuple(d for d in self.decisions if d.decision == Decided.APPROVE and d.counted and d.version == version)
+        return tuple(d for d in self.decisions if d.decision == Decided.APPROVE and d.version == version)
 
 
 def _read(session: Session, *where: ColumnElement[bool]) -> list[tuple[ActionRow, Content, Action]]:
@@ -200,7 +199,7 @@ def _evidence(facts: Sequence[dict[str, Any]], stale: dict[str, Any]) -> tuple[E
 def _decisions(session: Session, action_id: int) -> tuple[DecisionLine, ...]:
     found = session.execute(
         select(
-            ActionDecision.id, ActionDecision.decision, ActionDecision.counted, ActionDecision.version, ActionDecision.user_id,
+            ActionDecision.id, ActionDecision.decision, ActionDecision.version, ActionDecision.user_id,
             ActionDecision.by, ActionDecision.via, ActionDecision.note, ActionDecision.before, ActionDecision.at,
         ).where(ActionDecision.action_id == action_id).order_by(ActionDecision.id)
     )  # fmt: skip
@@ -293,8 +292,6 @@ _CALLS = {
 def decided(line: DecisionLine) -> tuple[str, str]:
     """A decision in words, and its tone."""
     verb, tone = _SAID.get(Decided(line.decision), (line.decision, "gray"))
-    if not line.counted:
-        return f"{line.by} wanted to decide{_WAYS.get(line.via, '')}, too late", "gray"
     version = f" version {line.version}" if line.version > 1 and line.decision in (Decided.APPROVE, Decided.REJECT) else ""
     return f"{line.by} {verb}{version}{_WAYS.get(line.via, '')}", tone
 

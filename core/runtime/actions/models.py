@@ -154,7 +154,7 @@ class Action(Base):
 
 
 class ActionDecision(Base):
-    """One thing a person decided about one version of an action. `counted` tells the one that made the transition."""
+    """One thing a person decided about one version of an action."""
 
     __tablename__ = "action_decisions"
     __table_args__ = (
@@ -162,7 +162,7 @@ class ActionDecision(Base):
         Index("action_decisions_by_action", "action_id", "id"),
         Index(
             "action_decisions_once", "action_id", "version", "user_id", unique=True,
-            postgresql_where=text("decision = 'approve' AND counted"),
+            postgresql_where=text("decision = 'approve'"),
         ),
     )  # fmt: skip
 
@@ -172,7 +172,6 @@ class ActionDecision(Base):
     version: Mapped[int]
     payload_sha256: Mapped[str]
     decision: Mapped[str]
-    counted: Mapped[bool]
     user_id: Mapped[int | None] = mapped_column(BigInteger)
     by: Mapped[str]
     via: Mapped[str]

@@ -104,7 +104,6 @@ def _approval() -> ColumnElement[bool]:
         ActionDecision.action_id == Action.id,
         ActionDecision.version == Action.version,
         ActionDecision.decision == Decided.APPROVE,
-        ActionDecision.counted,
     )
 
 

@@ -298,7 +298,6 @@ def approvers(session: Session, action: Action) -> list[int | None]:
         ActionDecision.version == action.version,
         ActionDecision.payload_sha256 == action.payload_sha256,
         ActionDecision.decision == Decided.APPROVE,
-        ActionDecision.counted,
     )
     return list(session.execute(counted).scalars())
 
@@ -369,7 +368,7 @@ def _write(
     session.add(
         ActionDecision(
             org_id=action.org_id, action_id=action.id, version=action.version, payload_sha256=action.payload_sha256,
-            decision=decision, counted=True, user_id=by.user_id, by=by.label, via=via, note=note, before=before,
+            decision=decision, user_id=by.user_id, by=by.label, via=via, note=note, before=before,
             demo=action.demo,
         )
     )  # fmt: skip

@@ -57,7 +57,7 @@ def test_a_key_decides_what_is_harmless_once(client, cast):
     assert again.status_code == 409
     assert "API key test was first" in again.json()["detail"]
     one = client.get(f"/api/v1/actions/{action_id}").json()
-    assert [(d["by"], d["via"], d["counted"]) for d in one["decisions"]] == [("API key test", "api", True)]
+    assert [(d["by"], d["via"]) for d in one["decisions"]] == [("API key test", "api")]
     other, sha = ask(cast, text="Another")
     assert decide(client, other, sha, "reject").json()["state"] == "dismissed"
 

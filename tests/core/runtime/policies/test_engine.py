@@ -63,8 +63,8 @@ def test_an_approval_counts_only_for_exactly_this_version() -> None:
         action = making.action(session)
         assert engine.judge(session, action, Stage.SEND, lock=True).verdict == Verdict.APPROVAL
         insert = text(
-            "INSERT INTO action_decisions (org_id, action_id, version, payload_sha256, decision, counted, user_id, by, via)"
-            " VALUES (:org, :id, :version, :sha, :decision, true, :user, 'Dave', 'web')"
+            "INSERT INTO action_decisions (org_id, action_id, version, payload_sha256, decision, user_id, by, via)"
+            " VALUES (:org, :id, :version, :sha, :decision, :user, 'Dave', 'web')"
         )
         approve = {"org": action.org_id, "id": action.id, "decision": Decided.APPROVE, "user": cast.users["Dave"]}
         session.execute(insert, approve | {"version": 1, "sha": "another"})
