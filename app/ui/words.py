@@ -253,7 +253,8 @@ def short(text: str, limit: int = 160) -> str:
 
 def md(text: object) -> str:
     """Text made safe where Streamlit reads Markdown: toasts, tooltips, labels. Nothing in it becomes a link or an image."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", str(text))
+    apart = re.sub(r"@(?=\w)|://|\bwww(?=\.)", "\\g<0>\u2060", str(text), flags=re.IGNORECASE)  # else addresses become links
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", apart)
 
 
 def esc(text: object) -> str:

@@ -336,3 +336,14 @@ def test_nothing_in_a_message_runs_or_loads(visit):
         page.get_by_role("dialog").get_by_text("Exactly what will be sent").wait_for()
         assert page.evaluate("window.__pwned") is None
         assert page.locator("[role=dialog] .msg img, [role=dialog] .msg a, [role=dialog] script").count() == 0
+
+
+def test_addresses_in_a_tooltip_are_no_links(visit):
+    with database.transaction(STAFF) as session:
+        title = "Mail to dana@cornerstone.example: see https://evil.example or www.evil.example"
+        action_id = acts.mail(session, title=title).id
+    page = visit(f"/action?action={action_id}")
+    page.get_by_role("button", name="Send the mail").hover()
+    tip = page.locator("[data-testid=stTooltipContent]")
+    expect(tip).to_contain_text("It cannot be undone.")
+    expect(tip.locator("a")).to_have_count(0)
