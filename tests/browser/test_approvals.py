@@ -347,3 +347,13 @@ def test_addresses_in_a_tooltip_are_no_links(visit):
     tip = page.locator("[data-testid=stTooltipContent]")
     expect(tip).to_contain_text("It cannot be undone.")
     expect(tip.locator("a")).to_have_count(0)
+
+
+def test_the_drawer_fits_a_phone(visit):
+    with database.transaction(STAFF) as session:
+        provenance = {"text": {"origin": "trusted", "source": "composed by a template from twelve facts of the run before"}}
+        action_id = acts.mail(session, text="Good morning. " * 40, provenance=provenance).id
+    page = visit(f"/approvals?action={action_id}", phone=True)
+    expect(page.get_by_role("dialog").locator(".story")).to_be_attached()
+    edges = "[...document.querySelectorAll('[role=dialog] .card')].map(c => c.getBoundingClientRect().right)"
+    assert max(page.evaluate(edges)) <= 390
