@@ -67,7 +67,7 @@ def _frame(role: str) -> None:
     page.toasts("frame")
     stop.draw(person)
     if result.go:
-        nav.go(result.go["href"])
+        nav.go(result.go["href"], again=bool(result.go.get("again")))
 
 
 def _items(role: str) -> list[dict[str, str]]:

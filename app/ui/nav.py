@@ -85,11 +85,16 @@ def here() -> str:
     return str(st.session_state.get("_here", "/"))
 
 
-def go(href: str) -> None:
-    """Open an address of ours (`/runs?state=failed`) without a reload. An address nobody knows leads nowhere."""
+def go(href: str, *, again: bool = False) -> None:
+    """Open an address of ours (`/runs?state=failed`) without a reload. An address nobody knows leads nowhere.
+
+    `again`: the browser asks once more, since it is still where it was.
+    """
     parts = urlsplit(href)
     pages = st.session_state.get("_pages", {})
     page = pages.get(parts.path.strip("/") or "today")
+    if page is None and again:
+        return
     if page is None:
         st.session_state.setdefault("_toasts", []).append(("That page is not part of your menu.", "error"))
         page_ui.toasts("nav")

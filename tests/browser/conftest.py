@@ -81,10 +81,10 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file is a group: its processes work on the test worker's own database, so no other test may run beside them."""
+    """One group: the processes work on the test worker's own database, so no other test may run beside them."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group(f"browser {item.path.stem}"))
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def running(stores: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     registry.load()
     port, folder = _free_port(), tmp_path_factory.mktemp("browser")
     python = sys.executable
-    environment = {**os.environ, "OPS_WEB_PORT": str(port), "OPS_LOG_LEVEL": "WARNING"}
+    environment = {**os.environ, "OPS_WEB_PORT": str(port), "OPS_LOG_LEVEL": "INFO"}
     commands = {
         "web": [python, "-m", "streamlit", "run", "app/server.py", "--server.port", str(port), "--server.address",
                 "127.0.0.1", "--server.headless", "true"],

@@ -12,7 +12,7 @@ export default function({parentElement:root,data,setTriggerValue}){
      if(r.status===401||r.status===403||r.redirected){if(S.seenOk){S.stopped=true;location.reload();return}throw 0}
      if(!r.ok||!(r.headers.get('content-type')||'').includes('json'))throw 0;
      const j=await r.json();tell(j.v);S.bad=0;S.ok=Date.now();S.seenOk=true;
-     if(j.v!==S.data.v&&j.v!==S.sent){S.sent=j.v;S.set('beat',j.v)}}
+     if(j.v!==S.data.v&&j.v!==S.sent&&!(window.__ops_going>Date.now())){S.sent=j.v;S.set('beat',j.v)}}
     catch{S.bad++;wait=5000;if(!S.seenOk&&S.bad<1e3){S.set('beat',String(Date.now()));S.ok=Date.now();S.bad=0}}}
    say();S.timer=setTimeout(ask,wait)};
   S.data=data;S.set=setTriggerValue;S.timer=setTimeout(ask,data.active?350:900);S.shown=setInterval(say,1000);S.say=say;
