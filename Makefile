@@ -29,9 +29,8 @@ run: $(STAMP) ## install what is missing and start everything, with a demo agenc
 demo: $(STAMP) ## load the demo agency into the running app again
 	@$(BIN)/ops demo load
 
-# one more than there are cores: tests wait for processes and browsers a third of their time
 test: $(STAMP) ## all tests (about 8 minutes on two cores)
-	@$(BIN)/pytest -q -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --dist loadgroup
+	@$(BIN)/pytest -q -n auto --dist loadgroup
 
 check: $(STAMP) ## quick, under a minute: lint, types, contracts, fast tests, all at once
 	@$(MAKE) --no-print-directory --output-sync=target -j 4 lint types contracts quick

@@ -24,7 +24,7 @@ from tests import acts
 from tests.browser.conftest import is_calm, shot
 from tests.fakeworld.world import World
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 BRIEF = """# CEO Morning Brief
 **Twelve deals** are open, worth $84,000.
 - Cornerstone has been quiet for **9 days**
