@@ -21,8 +21,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from core import registry
+from core.config import get_settings
 from core.domains.users import service as users
 from core.kit import db as database
+from core.kit import keyring
 from core.kit.db import STAFF
 from core.runtime.schedules import service as schedules
 from tests.cast import make_cast
@@ -80,19 +82,16 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the web process did not come up:\n{log.read_text()[-3000:]}")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the plugin that reads the group
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One group: the processes work on the test worker's own database, so no other test may run beside them."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 @pytest.fixture(scope="module")
 def running(stores: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """web, clock and an interactive worker on this worker's stores; ended by pid before another module's tests begin."""
     registry.load()
     port, folder = _free_port(), tmp_path_factory.mktemp("browser")
+    own = pytest.MonkeyPatch()  # keys of its own, which no test before it has had in its hands
+    own.setenv("OPS_STATE_DIR", str(folder))
+    own.delenv(keyring.SETTING, raising=False)
+    get_settings.cache_clear()
+    keyring.create()
     python = sys.executable
     environment = {**os.environ, "OPS_WEB_PORT": str(port), "OPS_LOG_LEVEL": "INFO"}
     commands = {
@@ -117,6 +116,8 @@ def running(stores: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        own.undo()
+        get_settings.cache_clear()
 
 
 @pytest.fixture(scope="session")

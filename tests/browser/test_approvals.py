@@ -24,7 +24,7 @@ from tests import acts
 from tests.browser.conftest import is_calm, shot
 from tests.fakeworld.world import World
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 BRIEF = """# CEO Morning Brief
 **Twelve deals** are open, worth $84,000.
 - Cornerstone has been quiet for **9 days**
@@ -318,7 +318,7 @@ def test_every_kind_of_item_fits_its_screen(visit, phone):
 def calm_in_both_schemes(page: Page, name: str, phone: bool) -> None:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        is_calm(page)
+        is_calm(page, jumped=1.0)
         shot(page, f"{name}-{'phone' if phone else 'wide'}-{scheme}")
     page.emulate_media(color_scheme="light")
 

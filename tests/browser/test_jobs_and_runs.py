@@ -12,7 +12,7 @@ from core.runtime.runs.models import Run
 from core.runtime.schedules.models import Schedule
 from tests.browser.conftest import is_calm
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
 BRIEF = "CEO Morning Brief"
 
 

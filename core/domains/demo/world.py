@@ -75,7 +75,8 @@ class World:
         ).all()  # fmt: skip
         self.made[table] = self.made.get(table, 0) + len(made)
         known = select(target.c[column], target.c.id).where(target.c.org_id == AGENCY_ID, target.c[column].in_(names))
-        return {r[0]: r[1] for r in self.session.execute(known)}
+        found: dict[str, int] = {r[0]: r[1] for r in self.session.execute(known)}
+        return {n: found[n] for n in names}  # in their order, so that the same day draws the same agency
 
     @staticmethod
     def table(name: str) -> Table:
