@@ -8,7 +8,9 @@ import hashlib
 import json
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import streamlit as st
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
@@ -29,6 +31,7 @@ _MARKUP: dict[str, str] = {
     "calendar": '<div class="cal"></div>',
 }
 """Every component: the name of its script and styles in frontend/, and its markup."""
+_NO_LOSS = frozenset({"find", "open", "text"})
 _ENTRY = "export default function"
 _renderers: dict[str, ComponentRenderer] = {}
 
@@ -73,6 +76,20 @@ def renderer(name: str) -> ComponentRenderer:
         loader = _LOADER % (json.dumps(bundle()[0]), json.dumps(name))
         _renderers[name] = component(full, html=_MARKUP[name] or None, js=loader)
     return _renderers[name]
+
+
+def sent(key: str, name: str) -> Any:
+    """What the browser sent under `name`, for a component's callback; None when nothing.
+
+    A page that is left in the same moment takes its components' state along, and the callbacks run all the same. What
+    somebody asked for is lost then, and they are told; a thing only looked for or opened has no need to be.
+    """
+    if key in st.session_state:
+        return getattr(st.session_state[key], name)
+    if name not in _NO_LOSS:
+        lost = "**That came just as the page changed, and nothing was done.** Please ask for it again."
+        st.session_state.setdefault("_toasts", []).append((lost, "error"))
+    return None
 
 
 async def serve(request: Request) -> Response:

@@ -38,7 +38,7 @@ def find(key: str, said: str, *, name: str = "q", width: int = 230) -> None:
     """A field to search by; `said` is what it looks through. The key `/` goes to it."""
 
     def typed() -> None:
-        given = st.session_state[key].text
+        given = assets.sent(key, "text")
         if given is not None:
             put(name, str(given["v"]).strip())
 

@@ -113,7 +113,7 @@ def forget() -> None:
 
 def _search() -> None:
     """Deals by text, for the palette. Runs as a callback, so the answer is in the same rerun."""
-    words = (st.session_state["ops_chrome"].find or "").strip()
+    words = (assets.sent("ops_chrome", "find") or "").strip()
     current_user()
     st.session_state["_found"] = {"q": words, "items": _deals(words) if words else []}
 

@@ -7,8 +7,6 @@ from threading import Lock
 from typing import Any
 from uuid import UUID
 
-import streamlit as st
-
 from app.auth.current import current_user
 from app.ui import assets, live, page
 from core.domains.users.service import CurrentUser
@@ -113,13 +111,13 @@ def _may(person: CurrentUser, reach: Reach) -> bool:
 
 
 def _pulled() -> None:
-    wanted = st.session_state["ops_stop"].pull
+    wanted = assets.sent("ops_stop", "pull")
     if wanted:
         pull(dict(wanted))
 
 
 def _resumed() -> None:
-    wanted = st.session_state["ops_stop"].resume
+    wanted = assets.sent("ops_stop", "resume")
     if wanted:
         resume(dict(wanted))
 

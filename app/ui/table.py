@@ -154,12 +154,12 @@ def show(
     st.session_state[_memory(key)] = (data["seq"], {str(r["id"]): r for r in plain}, [r["id"] for r in plain])
 
     def opened() -> None:
-        value = st.session_state[f"table_{key}"].open
+        value = assets.sent(f"table_{key}", "open")
         if value is not None and on_open is not None:
             on_open(value)
 
     def acted() -> None:
-        value = st.session_state[f"table_{key}"].act
+        value = assets.sent(f"table_{key}", "act")
         if value and on_action is not None and value["ids"]:
             on_action(value["action"], value["ids"])
 

@@ -10,7 +10,7 @@ export default function({parentElement:root,data,setTriggerValue}){
   const dlg=box.querySelector('dialog'),inp=box.querySelector('input'),list=box.querySelector('.list');S.dlg=dlg;
   // a rerun asked for while the page is being changed can take the change's place: nothing else asks meanwhile, and it is asked again
   const at=()=>location.pathname.replace(/\/$/,'');
-  const go=(href,again=0)=>{if(dlg.open)dlg.close();const to=new URL(href,location.href).pathname.replace(/\/$/,''),n=Date.now();
+  const go=(href,again=0)=>{clearTimeout(S.deb);if(dlg.open)dlg.close();const to=new URL(href,location.href).pathname.replace(/\/$/,''),n=Date.now();
    clearInterval(S.goT);window.__ops_going=to===at()?0:n+6e3;S.set('go',{href,n,again});if(to===at())return;
    S.goT=setInterval(()=>{const there=to===at();if(!there&&Date.now()-n<2500)return;
     clearInterval(S.goT);window.__ops_going=0;if(!there&&again<2)go(href,again+1)},120)};

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
+from streamlit.testing.v1 import AppTest
 
 from app.ui import assets, calendar, health, shell, words
 from app.ui.nav import PAGES, PAGES_DIR
@@ -88,3 +89,20 @@ def test_a_week_with_a_clock_change_has_its_real_length():
 def test_each_page_has_its_file():
     assert [p.file for p in PAGES if not (PAGES_DIR / p.file).exists()] == []
     assert len({p.url for p in PAGES}) == len(PAGES)
+
+
+def _left_in_the_same_moment():
+    from app.ui import assets, page
+
+    assert assets.sent("ops_chrome", "find") is None  # only looked for: no word about it
+    assert assets.sent("ops_stop", "pull") is None
+    page.toasts("here")
+
+
+def test_a_callback_whose_page_was_just_left_says_so_and_breaks_nothing():
+    at = AppTest.from_function(_left_in_the_same_moment)
+    at.run(timeout=20)
+    assert not at.exception
+    assert [t.value for t in at.toast] == [
+        "**That came just as the page changed, and nothing was done.** Please ask for it again."
+    ]
