@@ -30,13 +30,13 @@ demo: $(STAMP) ## load the demo agency into the running app again
 	@$(BIN)/ops demo load
 
 test: $(STAMP) ## all tests (about 8 minutes on two cores)
-	@$(BIN)/pytest -q -n auto --dist loadgroup
+	@$(BIN)/pytest -q -n auto --dist loadscope
 
 check: $(STAMP) ## quick, under a minute: lint, types, contracts, fast tests, all at once
 	@$(MAKE) --no-print-directory --output-sync=target -j 4 lint types contracts quick
 
 quick: $(STAMP) ## the fast tests
-	@$(BIN)/pytest -q -n 2 --dist loadgroup -m "not slow and not browser and not faults and not soak"
+	@$(BIN)/pytest -q -n 2 --dist loadscope -m "not slow and not browser and not faults and not soak"
 
 lint: $(STAMP) ## ruff: rules and format; file sizes
 	@$(BIN)/ruff check .

@@ -49,6 +49,10 @@ SLOW_PLACES = tuple(
     )
 )
 SLOW_FIXTURES = frozenset({"agency", "endpoint", "fake_anthropic", "mode", "own_database", "world"})
+# each is one piece of work for one test worker, since its tests share processes
+PIECES = ("tests/browser/", "tests/faults/test_matrix.py", "tests/app/auth/test_server.py")
+# the longest begin first, so that no worker is left alone with one at the end
+FIRST = ("tests/browser/", "tests/faults/", "tests/worker/supervisor/", "tests/worker/")
 _servers: list[object] = []
 
 
@@ -86,6 +90,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         asked = getattr(item, "fixturenames", ())
         if item.nodeid.startswith(SLOW_PLACES) or not SLOW_FIXTURES.isdisjoint(asked):
             item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: next((n for n, place in enumerate(FIRST) if item.nodeid.startswith(place)), len(FIRST)))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Pieces to one worker each, every other test to whoever is free; xdist's own groups are not seen with pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Pieces(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return next((place for place in PIECES if nodeid.startswith(place)), nodeid)
+
+    config.option.loadscopereorder = False
+    return Pieces(config, log)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -28,6 +28,7 @@ from core.kit import keyring
 from core.kit.db import STAFF
 from core.runtime.schedules import service as schedules
 from tests.cast import make_cast
+from tests.fakeworld.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium"
@@ -82,14 +83,24 @@ def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     raise AssertionError(f"the web process did not come up:\n{log.read_text()[-3000:]}")
 
 
-@pytest.fixture(scope="module")
-def running(stores: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """web, clock and an interactive worker on this worker's stores; ended by pid before another module's tests begin."""
+@pytest.fixture(scope="package")
+def slack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Slack as the product reaches it."""
+    made = World(tmp_path_factory.mktemp("world") / "vendors.jsonl")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="package")
+def running(stores: None, slack: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """web, clock and an interactive worker on this worker's stores; ended by pid before other tests begin."""
     registry.load()
     port, folder = _free_port(), tmp_path_factory.mktemp("browser")
     own = pytest.MonkeyPatch()  # keys of its own, which no test before it has had in its hands
-    own.setenv("OPS_STATE_DIR", str(folder))
     own.delenv(keyring.SETTING, raising=False)
+    given = {**slack.environment, "SLACK_BOT_TOKEN": slack.keys["SLACK_BOT_TOKEN"], "OPS_STATE_DIR": str(folder)}
+    for name, value in given.items():
+        own.setenv(name, value)
     get_settings.cache_clear()
     keyring.create()
     python = sys.executable

@@ -1,15 +1,12 @@
 """Approving with a real browser against running processes: what was on the screen is what Slack gets, once."""
 
-import base64
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import text
 
-from core.config import get_settings
 from core.domains.users.models import User
 from core.kit import clock
 from core.kit import db as database
@@ -24,26 +21,11 @@ from tests import acts
 from tests.browser.conftest import is_calm, shot
 from tests.fakeworld.world import World
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 BRIEF = """# CEO Morning Brief
 **Twelve deals** are open, worth $84,000.
 - Cornerstone has been quiet for **9 days**
 - Two builds are late"""
-
-
-@pytest.fixture(scope="module", autouse=True)
-def slack(stores: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Slack as the product reaches it; it stands before the processes start, since they take it from their environment."""
-    made = World(tmp_path_factory.mktemp("world") / "vendors.jsonl")
-    key = "test:" + base64.b64encode(bytes(range(32))).decode()
-    given = {**made.environment, "SLACK_BOT_TOKEN": made.keys["SLACK_BOT_TOKEN"], "OPS_SECRET_KEYS": key}
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in given.items():
-            patch.setenv(name, value)
-        get_settings.cache_clear()
-        yield made
-    made.close()
-    get_settings.cache_clear()
 
 
 def asked(channel: str = "#leadership", words: str = BRIEF) -> int:

@@ -11,7 +11,7 @@ from core.kit import db as database
 from core.kit.db import STAFF
 from tests.pages.deals import HEADER, SCRIPT, day, six_deals
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def deals():

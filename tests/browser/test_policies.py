@@ -14,7 +14,7 @@ from tests.browser.conftest import SIZES, is_calm, shot
 from tests.core.runtime.policies import making
 from tests.gates import set_numbers
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 Visit = Callable[..., Page]
 
 

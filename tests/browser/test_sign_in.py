@@ -8,7 +8,7 @@ from core.kit import db as database
 from core.kit.db import STAFF
 from tests.cast import make_cast
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PASSWORD = "correct horse battery staple"
 
 

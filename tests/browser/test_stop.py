@@ -14,7 +14,7 @@ from core.runtime.switches import service
 from tests.browser.conftest import is_calm, shot
 from tests.cast import CORNERSTONE_ORG
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 WHY = "A client got a mail meant for another."
 Visit = Callable[..., Page]
 

@@ -20,7 +20,7 @@ from core.kit.db import STAFF
 from core.runtime.runs import heartbeats
 from tests.cast import make_cast
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("web-server")]
+pytestmark = pytest.mark.slow
 
 
 def free_port():
