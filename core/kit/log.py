@@ -13,8 +13,17 @@ def _on_stderr(*_args: object) -> structlog.PrintLogger:
 
 
 if not structlog.is_configured():
-    # commands and scripts that set nothing up: standard output is for what was asked for
-    structlog.configure(logger_factory=_on_stderr, wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    # commands and scripts that set nothing up: standard output is for what was asked for. The usual traceback would show
+    # the value of every variable, secrets among them
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+        ],
+        logger_factory=_on_stderr,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+    )
 
 
 def configure(process: str) -> None:

@@ -196,6 +196,8 @@ class Stage:
 
     def drain(self, limit_s: float = 60) -> None:
         """Let a worker do what is left of its queue, e.g. what tells people of an `unknown`."""
+        if sql(_DUE)[0][0] == 0:
+            return
         worker = self.worker(9)
         try:
             until(lambda: sql(_DUE)[0][0] == 0, limit_s, "the interactive queue runs dry")

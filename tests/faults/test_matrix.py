@@ -35,6 +35,7 @@ def seeds(stage: Stage) -> dict[str, list[int]]:
 def test_dies_there_and_is_done_once(stage: Stage, seeds: dict[str, list[int]], batch: matrix.Batch) -> None:
     told = matrix.run(stage, batch, seeds)
     assert told.wrong == [], stage.tail()
+    stage.drain(150)
     assert (
         check_world(stage.remote.calls, secrets=stage.secrets, logs=[stage.folder / "processes.log"], queues=["interactive"])
         == []
