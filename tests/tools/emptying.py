@@ -27,13 +27,20 @@ def _question() -> str:
 def empty(connection: "psycopg.Connection", keep: tuple[str, ...] = ()) -> None:
     """Leave nothing but the agency's organisation, and the tables of `keep`; ids start at 1 again. Autocommit, as the owner."""
     connection.execute("SET row_security = off")
+    with connection.transaction():
+        if keep:  # processes that write meanwhile wait, or one of their rows would keep an id that is given out again
+            names = sql.SQL(", ").join(sql.Identifier(t) for t in _tables())
+            connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(names))
+        _empty(connection, keep)
+
+
+def _empty(connection: "psycopg.Connection", keep: tuple[str, ...]) -> None:
     rows = {t: n for t, n in connection.execute(_question()).fetchall() if n and t not in keep}
     if any(n >= MANY for n in rows.values()):
         names = sql.SQL(", ").join(sql.Identifier(t) for t in _tables() if t not in keep)
         connection.execute(sql.SQL("TRUNCATE {} RESTART IDENTITY CASCADE").format(names))
     else:
-        with connection.transaction():
-            for table in (t for t in _tables() if t in rows):
-                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        for table in (t for t in _tables() if t in rows):
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
     connection.execute("DELETE FROM organisations WHERE kind <> 'agency'")
     connection.execute(_RESTART)
