@@ -45,17 +45,18 @@ _INTENT = text("""
     SELECT effect.id, (SELECT id FROM call) FROM effect
 """)
 _DONE = text("""
-    WITH call AS (
-        UPDATE effect_calls SET outcome = 'applied', duration_ms = extract(epoch FROM clock_timestamp() - at) * 1000
-        WHERE id = CAST(:call AS bigint)
-    ),
-    effect AS (
+    WITH effect AS (
         UPDATE effects SET state = 'done', finished_at = :now, external_ref = :ref, external_url = :url,
             receipt = CAST(:receipt AS jsonb)
-        WHERE action_id = :action
+        WHERE action_id = :action AND state <> 'done' RETURNING dry_run, wire_sha256
+    ),
+    call AS (
+        UPDATE effect_calls SET outcome = 'applied', duration_ms = extract(epoch FROM clock_timestamp() - at) * 1000
+        WHERE id = CAST(:call AS bigint) AND EXISTS (SELECT FROM effect)
     )
-    UPDATE actions SET state = 'done', finished_at = :now, error = NULL, mode = :mode, external_ref = :ref, external_url = :url
-    WHERE id = :action
+    UPDATE actions SET state = 'done', finished_at = :now, error = NULL, external_ref = :ref, external_url = :url,
+        mode = CASE WHEN effect.dry_run THEN 'dry_run' ELSE 'live' END
+    FROM effect WHERE id = :action RETURNING mode, effect.wire_sha256
 """)
 _NEW_CALL = text("""
     INSERT INTO effect_calls (org_id, effect_id, vendor, what) VALUES (CAST(:org_id AS uuid), :effect_id, :vendor, :what)
@@ -183,13 +184,12 @@ def _is_now(action: Action, **values: Any) -> None:
 
 def record_done(session: Session, action_id: int, receipt: Receipt, call_id: int | None, run_id: int) -> str:
     """It happened (or would have, in a dry run)."""
-    action, effect = _both(session, action_id)
-    if effect.state == EffectState.DONE:
+    action, now = proposing.get_locked(session, action_id), clock.now()
+    values = {"call": call_id, "action": action_id, "now": now, "ref": receipt.ref, "url": receipt.url}
+    recorded = session.execute(_DONE, values | {"receipt": to_json(dict(receipt.data))}).first()
+    if recorded is None:
         return action.state  # recorded, but the database went away before it could say so
-    now, mode, wire = clock.now(), "dry_run" if effect.dry_run else "live", effect.wire_sha256
-    values = {"call": call_id, "action": action_id, "now": now, "mode": mode, "ref": receipt.ref, "url": receipt.url}
-    session.execute(_DONE, values | {"receipt": to_json(dict(receipt.data))})
-    session.expire(effect)
+    mode, wire = recorded
     _is_now(
         action, state=ActionState.DONE, finished_at=now, error=None, mode=mode, external_ref=receipt.ref, external_url=receipt.url
     )

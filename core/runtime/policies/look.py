@@ -50,7 +50,7 @@ _CONTEXT = text(f"""
         (SELECT k.scopes FROM api_keys k WHERE k.id = CAST(:api AS bigint) AND k.revoked_at IS NULL) AS scopes
     FROM organisations o WHERE o.id = CAST(:org AS uuid)
 """)  # noqa: S608
-_SAVE, _BACK, _KEEP = text("SAVEPOINT look"), text("ROLLBACK TO SAVEPOINT look"), text("RELEASE SAVEPOINT look")
+_SAVE, _BACK = text("SAVEPOINT look"), text("ROLLBACK TO SAVEPOINT look")
 _LOCK = text("SELECT pg_advisory_xact_lock(key) FROM unnest(CAST(:keys AS bigint[])) AS key")
 # it stops at the first that somebody else holds, so what it has taken are the first ones in the order everybody takes them in
 _TRY_LOCK = text("""
@@ -295,14 +295,14 @@ def _logged(action: Action, what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _savepoint(session: Session) -> Iterator[None]:
-    """`Session.begin_nested` at a fifth of its price: nothing is added or changed within, so no state need be kept."""
+    """`Session.begin_nested` at a fifth of its price: nothing is added or changed within, so no state need be kept, and it is
+    not released, which the end of the transaction does."""
     session.execute(_SAVE)
     try:
         yield
     except BaseException:
         session.execute(_BACK)
         raise
-    session.execute(_KEEP)
 
 
 def _stops(session: Session, action: Action) -> _Stops:
