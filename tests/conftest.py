@@ -93,6 +93,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((n for n, place in enumerate(FIRST) if item.nodeid.startswith(place)), len(FIRST)))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: many tests wait for processes, for leases and for deadlines."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Pieces to one worker each, every other test to whoever is free; xdist's own groups are not seen with pytest 9.2."""
     from xdist.scheduler import LoadScopeScheduling

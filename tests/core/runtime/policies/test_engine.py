@@ -173,6 +173,6 @@ def test_the_number_of_questions_is_fixed() -> None:
             engine.judge(session, action, Stage.SEND, lock=True)
         with queries() as proposed:
             engine.judge(session, action, Stage.PROPOSE)
-    # numbers, context, people, locks, switches, suppression, window, money, contacts, verdicts; savepoints and timeouts
-    assert len(asked) == 10 + 2, asked
-    assert len(proposed) == 8 + 2, proposed
+    # numbers, context, people, locks, switches, suppression, window, money, contacts, verdicts; a savepoint
+    assert len(asked) == 10 + 1, asked
+    assert len(proposed) == 8 + 1, proposed
