@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, text
+from sqlalchemy import String, bindparam, column, func, select, text
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import set_committed_value
 
@@ -44,11 +44,13 @@ _INTENT = text("""
     )
     SELECT effect.id, (SELECT id FROM call) FROM effect
 """)
+# the action is locked before its effect, as everywhere
 _DONE = text("""
-    WITH effect AS (
+    WITH held AS MATERIALIZED (SELECT id FROM actions WHERE id = :action FOR UPDATE),
+    effect AS (
         UPDATE effects SET state = 'done', finished_at = :now, external_ref = :ref, external_url = :url,
             receipt = CAST(:receipt AS jsonb)
-        WHERE action_id = :action AND state <> 'done' RETURNING dry_run, wire_sha256
+        WHERE action_id = (SELECT id FROM held) AND state <> 'done' RETURNING dry_run, wire_sha256
     ),
     call AS (
         UPDATE effect_calls SET outcome = 'applied', duration_ms = extract(epoch FROM clock_timestamp() - at) * 1000
@@ -56,8 +58,14 @@ _DONE = text("""
     )
     UPDATE actions SET state = 'done', finished_at = :now, error = NULL, external_ref = :ref, external_url = :url,
         mode = CASE WHEN effect.dry_run THEN 'dry_run' ELSE 'live' END
-    FROM effect WHERE id = :action RETURNING mode, effect.wire_sha256
+    FROM effect WHERE id = :action RETURNING actions.*, effect.wire_sha256 AS sent
 """)
+_SENT = column("sent", String)
+_DONE_ACTION = (
+    select(Action, _SENT)
+    .from_statement(_DONE.columns(*Action.__table__.columns, _SENT))
+    .execution_options(populate_existing=True)
+)
 _NEW_CALL = text("""
     INSERT INTO effect_calls (org_id, effect_id, vendor, what) VALUES (CAST(:org_id AS uuid), :effect_id, :vendor, :what)
     RETURNING id
@@ -184,18 +192,15 @@ def _is_now(action: Action, **values: Any) -> None:
 
 def record_done(session: Session, action_id: int, receipt: Receipt, call_id: int | None, run_id: int) -> str:
     """It happened (or would have, in a dry run)."""
-    action, now = proposing.get_locked(session, action_id), clock.now()
-    values = {"call": call_id, "action": action_id, "now": now, "ref": receipt.ref, "url": receipt.url}
-    recorded = session.execute(_DONE, values | {"receipt": to_json(dict(receipt.data))}).first()
-    if recorded is None:
-        return action.state  # recorded, but the database went away before it could say so
-    mode, wire = recorded
-    _is_now(
-        action, state=ActionState.DONE, finished_at=now, error=None, mode=mode, external_ref=receipt.ref, external_url=receipt.url
-    )
+    values = {"call": call_id, "action": action_id, "now": clock.now(), "ref": receipt.ref, "url": receipt.url}
+    recorded = session.execute(_DONE_ACTION, values | {"receipt": to_json(dict(receipt.data))}).first()
+    if recorded is None:  # recorded before, but the database went away before it could say so
+        return proposing.get_locked(session, action_id).state
+    action: Action = recorded[0]
+    wire = recorded[1]
     if action.undo_of is not None:
         undone(session, action.undo_of)
-    said = f"Dry run, nothing was sent: {action.title}." if mode == "dry_run" else f"Done: {action.title}."
+    said = f"Dry run, nothing was sent: {action.title}." if action.mode == "dry_run" else f"Done: {action.title}."
     telling.event(session, action, "done", said, cause_run_id=run_id, payload={"mode": action.mode, "url": receipt.url})
     telling.seal(session, action, "effect.done", _OURS, {"mode": action.mode, "ref": receipt.ref, "wire": wire})
     return action.state
