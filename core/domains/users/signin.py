@@ -134,7 +134,7 @@ def _wait(address: str, limits: rules.Limits) -> SignIn:
 
 
 def _failures(session: Session, address: str, source: str, limits: rules.Limits) -> rules.Failures:
-    recent = LoginAttempt.at > func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, limits.window_s)
+    recent = LoginAttempt.at > func.statement_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, limits.window_s)
     is_address, is_source = LoginAttempt.email == address, LoginAttempt.source == source
     pair, by_source, by_address = session.execute(
         select(_count(and_(is_address, is_source)), _count(is_source), _count(is_address)).where(

@@ -78,6 +78,7 @@ class Action(Base):
         Index("actions_by_kind", "kind", text("id DESC")),
         Index("actions_by_run", "run_id"),
         Index("actions_under_way", "execute_run_id", postgresql_where=text("state IN ('approved', 'executing', 'deferred')")),
+        Index("actions_deferred", "org_id", "kind", "deferred_until", postgresql_where=text("state = 'deferred'")),
         Index("actions_by_undo", "undo_of", postgresql_where=text("undo_of IS NOT NULL")),
         Index("actions_by_created", text("created_at DESC")),
     )
@@ -206,7 +207,7 @@ class Effect(Base):
     )
 
     id: Mapped[Id]
-    org_id: Mapped[OrgId]
+    org_id: Mapped[OrgId] = mapped_column(index=False)  # effects_finished begins with it
     action_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("actions.id", ondelete="CASCADE"))
     effect_key: Mapped[UUID] = mapped_column(Uuid)
     kind: Mapped[str]

@@ -162,7 +162,7 @@ def calls_of_run(session: Session, run_id: int) -> list[CallLine]:
     return [CallLine(*row) for row in found]
 
 
-DAY_START = text("(date_trunc('day', clock_timestamp() AT TIME ZONE :zone) AT TIME ZONE :zone)")
+DAY_START = text("(date_trunc('day', statement_timestamp() AT TIME ZONE :zone) AT TIME ZONE :zone)")
 """The start of the agency's day as an instant; bind `zone`."""
 
 
@@ -176,7 +176,7 @@ def cost_today(session: Session) -> int:
 
 def cost_by_schedule(session: Session, days: int = 30) -> list[ScheduleCost]:
     """What each schedule's runs of the last `days` days cost, dearest first."""
-    since = func.clock_timestamp() - timedelta(days=days)
+    since = func.statement_timestamp() - timedelta(days=days)
     found = session.execute(
         select(
             Run.schedule_id,
@@ -198,7 +198,7 @@ def cost_by_day(session: Session, days: int = 14) -> Sequence[tuple[Any, int]]:
     day = cast(func.timezone(zone, ModelCall.created_at), Date)
     found = session.execute(
         select(day, func.sum(ModelCall.cost_microusd))
-        .where(ModelCall.created_at >= func.clock_timestamp() - timedelta(days=days))
+        .where(ModelCall.created_at >= func.statement_timestamp() - timedelta(days=days))
         .group_by(day)
         .order_by(day)
     )

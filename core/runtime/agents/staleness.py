@@ -149,7 +149,7 @@ def run(ctx: RunContext) -> dict[str, Any]:
 def _due() -> Any:
     return (
         select(Action)
-        .where(Action.state == ActionState.AWAITING, Action.created_at < func.clock_timestamp() - EVERY, Action.facts != [])
+        .where(Action.state == ActionState.AWAITING, Action.created_at < func.statement_timestamp() - EVERY, Action.facts != [])
         .order_by(Action.id)
         .limit(MOST)
     )

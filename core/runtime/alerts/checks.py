@@ -62,7 +62,7 @@ def _ask(session: Session, rule: Rule) -> list[Finding] | None:
 def _end(session: Session, asked: list[str], still: set[Any]) -> None:
     """Resolve the alerts of these rules that nothing speaks for any more. Those that others raise end with their raisers."""
     quiet = select(Alert.id, Alert.org_id, Alert.cause).where(
-        Alert.resolved_at.is_(None), Alert.demo.is_(False), Alert.last_at < func.clock_timestamp() - QUIET
+        Alert.resolved_at.is_(None), Alert.demo.is_(False), Alert.last_at < func.statement_timestamp() - QUIET
     )
     for row in session.execute(quiet).all():
         if row.cause.split(":", 1)[0] in asked and (row.org_id, row.cause) not in still:

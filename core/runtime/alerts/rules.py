@@ -43,16 +43,16 @@ def _many(number: int, noun: str) -> str:
 _VOLUME = """
     WITH lately AS (
         SELECT org_id, kind, count(*) AS n FROM effects
-        WHERE intent_at > clock_timestamp() - interval '1 hour' AND NOT dry_run AND NOT demo
+        WHERE intent_at > statement_timestamp() - interval '1 hour' AND NOT dry_run AND NOT demo
         GROUP BY org_id, kind HAVING count(*) >= :least
     )
     SELECT lately.*, o.name AS org_name, seen.days, seen.before / greatest(seen.days, 1)::float AS normal
     FROM lately JOIN organisations o ON o.id = lately.org_id CROSS JOIN LATERAL (
-        SELECT least(:days, floor(extract(epoch FROM clock_timestamp() - min(e.intent_at)) / 86400))::int AS days,
-            count(*) FILTER (WHERE e.intent_at < clock_timestamp() - interval '2 hours' AND
-                mod(extract(epoch FROM clock_timestamp() - e.intent_at)::numeric, 86400) < 3600) AS before
+        SELECT least(:days, floor(extract(epoch FROM statement_timestamp() - min(e.intent_at)) / 86400))::int AS days,
+            count(*) FILTER (WHERE e.intent_at < statement_timestamp() - interval '2 hours' AND
+                mod(extract(epoch FROM statement_timestamp() - e.intent_at)::numeric, 86400) < 3600) AS before
         FROM effects e WHERE e.org_id = lately.org_id AND e.kind = lately.kind AND NOT e.dry_run AND NOT e.demo
-            AND e.intent_at > clock_timestamp() - make_interval(days => :days, hours => 1)
+            AND e.intent_at > statement_timestamp() - make_interval(days => :days, hours => 1)
     ) AS seen
 """
 
@@ -80,11 +80,11 @@ def _volume(rows: Sequence[Any], settings: Settings) -> list[Finding]:
 _PROVIDER = """
     SELECT vendor, count(*) AS n, max(status) AS status FROM (
         SELECT vendor, status FROM effect_calls
-        WHERE at > clock_timestamp() - make_interval(mins => :minutes) AND NOT demo AND vendor IS NOT NULL AND (
+        WHERE at > statement_timestamp() - make_interval(mins => :minutes) AND NOT demo AND vendor IS NOT NULL AND (
             outcome = 'unclear' OR (outcome = 'refused' AND (status IS NULL OR status >= 500 OR status IN (401, 403, 408))))
         UNION ALL
         SELECT 'anthropic', NULL FROM model_calls
-        WHERE created_at > clock_timestamp() - make_interval(mins => :minutes) AND NOT demo
+        WHERE created_at > statement_timestamp() - make_interval(mins => :minutes) AND NOT demo
             AND outcome IN ('overloaded', 'timed_out', 'cut', 'unreachable', 'malformed', 'bad_key', 'failed')
     ) AS failed GROUP BY vendor HAVING count(*) >= :least
 """
@@ -105,11 +105,11 @@ def _provider(rows: Sequence[Any], settings: Settings) -> list[Finding]:
 _QUOTA = """
     SELECT vendor, count(*) AS n FROM (
         SELECT vendor FROM effect_calls
-        WHERE at > clock_timestamp() - interval '1 hour' AND NOT demo AND vendor IS NOT NULL
+        WHERE at > statement_timestamp() - interval '1 hour' AND NOT demo AND vendor IS NOT NULL
             AND (status = 429 OR detail ILIKE '%quota%')
         UNION ALL
         SELECT 'anthropic' FROM model_calls
-        WHERE created_at > clock_timestamp() - interval '1 hour' AND NOT demo AND outcome IN ('rate_limited', 'spend_cap')
+        WHERE created_at > statement_timestamp() - interval '1 hour' AND NOT demo AND outcome IN ('rate_limited', 'spend_cap')
     ) AS asked_to_wait GROUP BY vendor HAVING count(*) >= :least
 """
 
@@ -130,7 +130,7 @@ def _quota(rows: Sequence[Any], settings: Settings) -> list[Finding]:
 _BLOCKS = """
     SELECT known.policy, seen.n FROM unnest(CAST(:policies AS text[])) AS known (policy) CROSS JOIN LATERAL (
         SELECT count(DISTINCT v.action_id) AS n FROM policy_verdicts v
-        WHERE v.policy = known.policy AND v.verdict = 'deny' AND v.at > clock_timestamp() - interval '1 hour' AND NOT v.demo
+        WHERE v.policy = known.policy AND v.verdict = 'deny' AND v.at > statement_timestamp() - interval '1 hour' AND NOT v.demo
     ) AS seen WHERE seen.n >= :least ORDER BY known.policy
 """
 
@@ -160,7 +160,7 @@ _CYCLES = """
     SELECT count(*) AS n, count(*) FILTER (WHERE state <> 'succeeded') AS failed,
         mode() WITHIN GROUP (ORDER BY name) FILTER (WHERE state <> 'succeeded') AS worst
     FROM runs WHERE kind = 'agent.job' AND state IN ('succeeded', 'failed', 'quarantined') AND NOT demo
-        AND created_at > clock_timestamp() - interval '24 hours'
+        AND created_at > statement_timestamp() - interval '24 hours'
 """
 
 
@@ -180,8 +180,8 @@ def _cycles(rows: Sequence[Any], settings: Settings) -> list[Finding]:
 
 # pg_locks and not pg_stat_activity alone: the latter hides what another login's sessions wait for, but not where they are
 _LOCKS = """
-    SELECT count(*) AS n, coalesce(extract(epoch FROM max(clock_timestamp() - waitstart)), 0)::float AS longest_s
-    FROM pg_locks WHERE NOT granted AND waitstart < clock_timestamp() - make_interval(secs => :seconds)
+    SELECT count(*) AS n, coalesce(extract(epoch FROM max(statement_timestamp() - waitstart)), 0)::float AS longest_s
+    FROM pg_locks WHERE NOT granted AND waitstart < statement_timestamp() - make_interval(secs => :seconds)
         AND pid IN (SELECT pid FROM pg_stat_activity WHERE datname = current_database())
 """
 
@@ -221,9 +221,10 @@ _OVERDUE = """
     SELECT count(*) FILTER (WHERE state = 'awaiting_approval') AS n, count(*) FILTER (WHERE state = 'dismissed') AS expired,
         min(id) FILTER (WHERE state = 'awaiting_approval') AS first
     FROM actions WHERE NOT demo AND (
-        (state = 'awaiting_approval' AND remind_at < clock_timestamp())
+        (state = 'awaiting_approval' AND remind_at < statement_timestamp())
         OR (state = 'dismissed' AND outcome = 'expired' AND approved_sha256 IS NULL
-            AND created_at > clock_timestamp() - interval '30 days' AND finished_at > clock_timestamp() - interval '24 hours'))
+            AND created_at > statement_timestamp() - interval '30 days'
+            AND finished_at > statement_timestamp() - interval '24 hours'))
 """
 
 

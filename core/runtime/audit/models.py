@@ -18,7 +18,8 @@ class AuditEntry(Base):
     __table_args__ = (UniqueConstraint("org_id", "seq", name="audit_entries_seq"),)
 
     id: Mapped[Id]
-    org_id: Mapped[OrgId]
+    # found by (org_id, seq); an index of its own would be taken for the way to the last entry while the table is small
+    org_id: Mapped[OrgId] = mapped_column(index=False)
     seq: Mapped[int] = mapped_column(BigInteger)
     what: Mapped[str]
     """action.approved, effect.done, policy.changed, switch.pulled, secret.read …"""

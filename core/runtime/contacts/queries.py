@@ -171,7 +171,7 @@ _CONTACTS = text(f"""
     FROM (
         SELECT {AT} AS at, moment.now FROM moment, effects e
         WHERE e.recipients @> ARRAY[CAST(:person AS text)] AND {COUNTS}
-            AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '31 days')
+            AND (e.finished_at IS NULL OR e.finished_at > (SELECT now - interval '31 days' FROM moment))
     ) contact WHERE at > now - interval '31 days'
 """)  # noqa: S608
 

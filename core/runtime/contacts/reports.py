@@ -126,7 +126,7 @@ def _soft_bounces(session: Session, person: str) -> int:
     recent = select(func.count()).where(
         Event.type == SOFT_EVENT,
         Event.payload["person"].astext == person,
-        Event.created_at > func.clock_timestamp() - WITHIN,
+        Event.created_at > func.statement_timestamp() - WITHIN,
     )
     return session.execute(recent).scalar_one()
 

@@ -106,7 +106,7 @@ def period_start(how: Preference, now: datetime) -> datetime:
 _DIGESTERS = text("""
     SELECT p.user_id, p.channel, p.pace, p.digest_hour, p.digested_at, EXISTS (
         SELECT FROM notifications n WHERE n.user_id = p.user_id AND n.told_at IS NULL AND n.read_at IS NULL
-            AND n.created_at > clock_timestamp() - interval '7 days') AS waits
+            AND n.created_at > statement_timestamp() - interval '7 days') AS waits
     FROM notification_preferences p WHERE p.channel <> 'app_only' AND p.pace <> 'at_once'
     ORDER BY p.user_id FOR UPDATE OF p SKIP LOCKED
 """)

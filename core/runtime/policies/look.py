@@ -61,13 +61,14 @@ _TRY_LOCK = text("""
     ) SELECT bool_and(got) FROM taken
 """)
 
+# the moment as a subquery bounds a scan of an index; as a column it is compared row by row, with all that was ever sent
 _COUNTS = f"{COUNTS} AND e.action_id <> :id"
 _WINDOW = text(f"""
     WITH moment AS MATERIALIZED (SELECT clock_timestamp() AS now),
     sent AS (
         SELECT {AT} AS at FROM moment, effects e
         WHERE e.org_id = CAST(:org AS uuid) AND e.kind = :kind AND {_COUNTS}
-            AND (e.finished_at IS NULL OR e.finished_at > moment.now - CAST(:window AS interval))
+            AND (e.finished_at IS NULL OR e.finished_at > (SELECT now - CAST(:window AS interval) FROM moment))
     ),
     waiting AS (
         SELECT a.deferred_until AS until, a.id FROM actions a
@@ -86,7 +87,7 @@ _CONTACTS = text(f"""
     SELECT person, array_agg(at ORDER BY at) AS at FROM (
         SELECT person, {AT} AS at, moment.now FROM moment, effects e, unnest(e.recipients) AS person
         WHERE e.recipients && CAST(:people AS text[]) AND person = ANY(CAST(:people AS text[])) AND {_COUNTS}
-            AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '31 days')
+            AND (e.finished_at IS NULL OR e.finished_at > (SELECT now - interval '31 days' FROM moment))
     ) reached WHERE at > now - interval '31 days' GROUP BY person
 """)  # noqa: S608
 _OUTSIDE = text(f"""
@@ -94,7 +95,7 @@ _OUTSIDE = text(f"""
     SELECT moment.now, ARRAY(
         SELECT {AT} AS at FROM effects e
         WHERE e.org_id = CAST(:org AS uuid) AND {_COUNTS}
-            AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '24 hours')
+            AND (e.finished_at IS NULL OR e.finished_at > (SELECT now - interval '24 hours' FROM moment))
             AND CASE WHEN cardinality(e.recipients) > 0 THEN EXISTS (
                 SELECT 1 FROM unnest(e.recipients) r
                 WHERE r <> ALL(CAST(:staff AS text[])) AND split_part(r, '@', 2) <> ALL(CAST(:domains AS text[])))
@@ -107,7 +108,7 @@ _MONEY = text(f"""
     spent AS (
         SELECT e.cost_minor, {AT} AS at FROM moment, effects e
         WHERE e.org_id = CAST(:org AS uuid) AND e.currency = :currency AND e.cost_minor <> 0 AND {_COUNTS}
-            AND (e.finished_at IS NULL OR e.finished_at > moment.now - interval '8 days')
+            AND (e.finished_at IS NULL OR e.finished_at > (SELECT now - interval '8 days' FROM moment))
     )
     SELECT
         coalesce((SELECT sum(cost_minor) FROM spent

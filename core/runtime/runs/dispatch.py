@@ -29,7 +29,7 @@ _DUE = text("""
     CROSS JOIN LATERAL (
         SELECT id, attempts, timeout_s, pushed_at IS NOT NULL AS was_pushed FROM runs
         WHERE queue = wanted.queue AND state IN ('queued', 'waiting') AND run_after <= clock_timestamp()
-            AND (pushed_at IS NULL OR pushed_at < clock_timestamp() - make_interval(secs => :repush_after_s))
+            AND (pushed_at IS NULL OR pushed_at < statement_timestamp() - make_interval(secs => :repush_after_s))
         ORDER BY priority, run_after, id LIMIT :at_once
     ) AS due
 """)

@@ -55,5 +55,5 @@ def beats(session: Session) -> list[Beat]:
 def forget_older_than(session: Session, seconds: float) -> None:
     """Drop processes that have not been seen for so long."""
     session.execute(
-        delete(Heartbeat).where(Heartbeat.at < func.clock_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, seconds))
+        delete(Heartbeat).where(Heartbeat.at < func.statement_timestamp() - func.make_interval(0, 0, 0, 0, 0, 0, seconds))
     )

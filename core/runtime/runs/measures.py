@@ -32,16 +32,16 @@ class Measures:
 
 
 _RUNNABLE = text("""
-    SELECT queue, count(*), extract(epoch FROM clock_timestamp() - min(run_after)) FROM runs
-    WHERE state IN ('queued', 'waiting') AND run_after <= clock_timestamp() GROUP BY queue
+    SELECT queue, count(*), extract(epoch FROM statement_timestamp() - min(run_after)) FROM runs
+    WHERE state IN ('queued', 'waiting') AND run_after <= statement_timestamp() GROUP BY queue
 """)
 # an hour's runs are found by the day they were made, which the index knows; a run that took longer than a day is left out
 _DURATIONS = text("""
     SELECT kind, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY s), percentile_cont(0.95) WITHIN GROUP (ORDER BY s), max(s)
     FROM (
         SELECT kind, extract(epoch FROM finished_at - started_at) AS s FROM runs
-        WHERE created_at > clock_timestamp() - interval '1 day' AND started_at IS NOT NULL
-            AND finished_at > clock_timestamp() - make_interval(secs => :window_s)
+        WHERE created_at > statement_timestamp() - interval '1 day' AND started_at IS NOT NULL
+            AND finished_at > statement_timestamp() - make_interval(secs => :window_s)
     ) AS ended GROUP BY kind ORDER BY kind
 """)
 

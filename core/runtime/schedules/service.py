@@ -117,7 +117,7 @@ def _just_clicked(session: Session, schedule: Schedule, by: Actor, payload: dict
             Run.cause_kind == by.kind,
             Run.cause_id == by.id,
             Run.state.in_(ACTIVE),
-            Run.created_at > func.clock_timestamp() - timedelta(seconds=DOUBLE_CLICK_S),
+            Run.created_at > func.statement_timestamp() - timedelta(seconds=DOUBLE_CLICK_S),
             Run.payload == payload,
         )
         .order_by(Run.id.desc())

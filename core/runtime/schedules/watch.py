@@ -114,24 +114,24 @@ def lasting(seconds: float) -> str:
 
 
 _QUEUES = text("""
-    SELECT queue, count(*), extract(epoch FROM clock_timestamp() - min(run_after)) AS oldest_s FROM runs
-    WHERE state IN ('queued', 'waiting') AND run_after <= clock_timestamp() GROUP BY queue ORDER BY queue
+    SELECT queue, count(*), extract(epoch FROM statement_timestamp() - min(run_after)) AS oldest_s FROM runs
+    WHERE state IN ('queued', 'waiting') AND run_after <= statement_timestamp() GROUP BY queue ORDER BY queue
 """)
-_BUSY = text("SELECT count(*) FROM runs WHERE state = 'running' AND queue = :queue AND lease_until > clock_timestamp()")
+_BUSY = text("SELECT count(*) FROM runs WHERE state = 'running' AND queue = :queue AND lease_until > statement_timestamp()")
 _STARTED = text("""
-    SELECT EXISTS (SELECT FROM runs WHERE queue = :queue AND started_at > clock_timestamp() - make_interval(secs => :seconds))
+    SELECT EXISTS (SELECT FROM runs WHERE queue = :queue AND started_at > statement_timestamp() - make_interval(secs => :seconds))
 """)
 _MISSED = text("""
     SELECT coalesce(s.title, r.name) AS title, count(*) AS slots FROM runs r LEFT JOIN schedules s ON s.id = r.schedule_id
-    WHERE r.reason = 'missed' AND r.created_at > clock_timestamp() - interval '1 hour' AND NOT r.demo
+    WHERE r.reason = 'missed' AND r.created_at > statement_timestamp() - interval '1 hour' AND NOT r.demo
     GROUP BY 1 ORDER BY 2 DESC, 1
 """)
 _SCHEDULES = text("""
-    SELECT title, extract(epoch FROM clock_timestamp() - next_due_at) AS overdue_s,
-        extract(epoch FROM cursor - clock_timestamp()) AS ahead_s FROM schedules
-    WHERE enabled AND (paused_until IS NULL OR paused_until < clock_timestamp())
-        AND (next_due_at < clock_timestamp() - make_interval(secs => :overdue_s)
-            OR cursor > clock_timestamp() + make_interval(secs => :ahead_s))
+    SELECT title, extract(epoch FROM statement_timestamp() - next_due_at) AS overdue_s,
+        extract(epoch FROM cursor - statement_timestamp()) AS ahead_s FROM schedules
+    WHERE enabled AND (paused_until IS NULL OR paused_until < statement_timestamp())
+        AND (next_due_at < statement_timestamp() - make_interval(secs => :overdue_s)
+            OR cursor > statement_timestamp() + make_interval(secs => :ahead_s))
     ORDER BY title
 """)
 
@@ -188,7 +188,7 @@ class Watch:
 _OPEN = text("""
     SELECT condition, summary FROM (
         SELECT DISTINCT ON (payload ->> 'condition') payload ->> 'condition' AS condition, type, summary FROM events
-        WHERE type IN ('watchdog.alert', 'watchdog.cleared') AND created_at > clock_timestamp() - interval '30 days'
+        WHERE type IN ('watchdog.alert', 'watchdog.cleared') AND created_at > statement_timestamp() - interval '30 days'
         ORDER BY payload ->> 'condition', id DESC
     ) AS newest WHERE type = 'watchdog.alert'
 """)

@@ -16,6 +16,7 @@ from core.runtime.policies.models import PolicyVerdict, Stage, Verdict
 from tests.cast import make_cast
 from tests.core.runtime.policies import making
 from tests.gates import open_to_all, set_numbers
+from tests.tools import plans
 from tests.tools.counting import queries
 
 pytestmark = pytest.mark.usefixtures("db")
@@ -176,3 +177,36 @@ def test_the_number_of_questions_is_fixed() -> None:
     # numbers, context, people, locks, switches, suppression, window, money, contacts, verdicts; a savepoint
     assert len(asked) == 10 + 1, asked
     assert len(proposed) == 8 + 1, proposed
+
+
+_HISTORY = text("""
+    WITH old AS (
+        INSERT INTO actions SELECT (jsonb_populate_record(a, jsonb_build_object(
+            'id', a.id + n, 'key', 'old ' || n, 'effect_key', gen_random_uuid(),
+            'state', CASE WHEN n % 10 = 0 THEN 'approved' ELSE 'done' END
+        ))).* FROM actions a, generate_series(1, :many) n WHERE a.id = :like RETURNING id, org_id, kind, effect_key
+    )
+    INSERT INTO effects (org_id, action_id, effect_key, kind, state, dry_run, wire_sha256, audience, recipients, cost_minor,
+        currency, intent_at, first_sent_at, finished_at, receipt)
+    SELECT org_id, id, effect_key, kind, 'done', false, 'x', 'outside', ARRAY['p' || id || '@old.example'], 100, 'USD', long_ago,
+        long_ago, long_ago, '{}' FROM old, LATERAL (SELECT now() - interval '40 days' AS long_ago) t
+""")
+_READ = text("""
+    SELECT sum(seq_tup_read + idx_tup_fetch) FROM pg_stat_xact_user_tables WHERE relname IN ('actions', 'effects')
+""")
+
+
+def test_what_was_sent_long_ago_is_not_read_again_for_each_mail() -> None:
+    with database.transaction(STAFF) as session:
+        make_cast(session)
+        open_to_all(session)
+        set_numbers(session, "send_mode", mode="limited_live")
+        action = making.action(session, recipients=["ann@northwind.example"], cost_minor=100)
+        session.flush()
+        session.execute(_HISTORY, {"many": 3000, "like": action.id})
+    plans.learn("actions", "effects")
+    with database.transaction(STAFF) as session:
+        before = session.execute(_READ).scalar_one() or 0
+        engine.judge(session, session.merge(action), Stage.SEND, lock=True)
+        read = session.execute(_READ).scalar_one() - before
+    assert read < 50, f"{read} rows of 3000 old mails were read"
