@@ -67,7 +67,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
     folder = Path(tempfile.mkdtemp(prefix="ops-test-"))
     folder.chmod(0o755)
-    postgres, valkey = Postgres(folder / "postgres"), Valkey(folder / "valkey")
+    # tests kill servers and never pull the plug: the kernel keeps what a killed one wrote, and no test waits for a busy disk
+    postgres = Postgres(folder / "postgres", settings={"fsync": "off"})
+    valkey = Valkey(folder / "valkey")
     _servers.extend((postgres, valkey, folder))
     postgres.start()
     valkey.start()

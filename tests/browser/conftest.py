@@ -19,6 +19,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from sqlalchemy import text
 
 from core import registry
 from core.config import get_settings
@@ -172,6 +173,19 @@ def db(running: Running) -> None:
     raise AssertionError("the database could not be emptied")
 
 
+def _ledger() -> str:
+    """What the runs and effects of the test came to."""
+    with database.transaction(STAFF) as session:
+        return "\n".join(str(tuple(row)) for ask in _LEDGER for row in session.execute(text(ask)))
+
+
+_LEDGER = (
+    "SELECT id, name, state, reason, attempts, error, run_after::text, worker FROM runs ORDER BY id",
+    "SELECT id, kind, state, error FROM actions ORDER BY id",
+    "SELECT effect_id, what, outcome, detail, at::text, duration_ms FROM effect_calls ORDER BY id",
+)
+
+
 @pytest.fixture
 def visit(db: None, running: Running, profiles: Callable[[int], BrowserContext]) -> Iterator[Callable[..., Page]]:
     """`visit("/runs", who="tony", phone=True)` → a signed-in page. Any error in the browser's console fails the test."""
@@ -201,6 +215,7 @@ def visit(db: None, running: Running, profiles: Callable[[int], BrowserContext])
         return page
 
     yield opened
+    print(_ledger())  # pytest shows it when the test failed
     for page in pages:
         page.evaluate("localStorage.clear()")
         page.context.clear_cookies()
