@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from app.auth.current import current_user
-from app.ui import action_text, assets, health, nav, page, stop, words
+from app.ui import action_text, assets, health, live, nav, page, stop, words
 from app.ui.who import me
 from app.ui.words import esc
 from core.domains.users.rules import ROLE_WORDS
@@ -53,8 +53,10 @@ def mount(user: CurrentUser) -> None:
 def _frame(role: str) -> None:
     person = me()
     st.html(stop.style(person))
+    mark = live.now().version  # before the counts: a change between the two is then asked for once more, and never missed
     many, first = _waiting(person)
     data: dict[str, Any] = {
+        "v": mark,
         "items": _items(role) + first,
         "found": st.session_state.get("_found"),
         "trouble": health.now().tone == "red",

@@ -225,6 +225,18 @@ def test_the_count_in_the_menu_follows(visit):
     expect(link).not_to_have_attribute("data-badge", re.compile("."))
 
 
+DEAF = "window.addEventListener('ops:moved', e => {if (!window.hears) e.stopImmediatePropagation()}, true)"
+
+
+def test_what_came_while_the_page_was_on_its_way_is_counted(visit, profiles):
+    profiles(0).once("page", lambda page: page.add_init_script(DEAF))
+    page = visit("/runs")
+    asked()
+    page.evaluate("window.hears = true")  # the first the menu hears of is already past what it was drawn from
+    link = page.locator("[data-testid=stSidebarNavLink]", has_text="Approvals")
+    expect(link).to_have_attribute("data-badge", "1")
+
+
 def test_the_keyboard_alone(visit):
     ids = [asked(f"#team-{n}", f"Report {n}.") for n in (1, 2)]
     page = visit("/approvals")

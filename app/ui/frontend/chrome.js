@@ -5,7 +5,7 @@ export default function({parentElement:root,data,setTriggerValue}){
  if(!document.documentElement.dataset.ready&&!window.__opsReady){const began=performance.now(),main='[data-testid=stMainBlockContainer] ';let calm=0;
   const look=()=>{const busy=document.querySelector(main+'[data-testid=stSkeleton],'+main+'[data-testid=stHtml]:empty');calm=busy?0:calm+1;
    if(calm>6||performance.now()-began>4000)document.documentElement.dataset.ready='1';else requestAnimationFrame(look)};window.__opsReady=1;look()}
- if(!S){S=root._C={};const box=root.querySelector('.c');
+ if(!S){S=root._C={v:data.v};const box=root.querySelector('.c');
   box.innerHTML='<dialog aria-label="Go to"><div class="box"><input type="text" role="combobox" aria-expanded="true" aria-controls="l" aria-label="Go to a page, job, run or deal" placeholder="Go to a page, job, run number or deal…" autocomplete="off" spellcheck="false"><div id="l" class="list" role="listbox"></div><p class="foot"><kbd>↑</kbd><kbd>↓</kbd> choose <kbd>Enter</kbd> open <kbd>Esc</kbd> close</p></div></dialog>';
   const dlg=box.querySelector('dialog'),inp=box.querySelector('input'),list=box.querySelector('.list');S.dlg=dlg;
   // a rerun asked for while the page is being changed can take the change's place: nothing else asks meanwhile, and it is asked again
@@ -38,11 +38,11 @@ export default function({parentElement:root,data,setTriggerValue}){
    e.preventDefault();go(h)};
   S.go=e=>go(e.detail);
   // a live part saw a change: ask for the counts in the menu, every second and a half at most. A page without one asks by itself.
-  S.moved=e=>{S.heard=Date.now();const v=e.detail;if(!v||v===S.v||window.__ops_going>Date.now())return;const first=S.v==null;S.v=v;if(first||S.mv)return;
-   S.mv=setTimeout(()=>{S.mv=0;if(window.__ops_going>Date.now())return;S.at2=Date.now();S.set('moved',S.v)},Math.max(120,1400-(Date.now()-(S.at2||0))))};
+  S.moved=e=>{S.heard=Date.now();const v=e.detail;if(!v||v===S.v||window.__ops_going>Date.now())return;S.v=v;if(S.mv)return;
+   S.mv=setTimeout(()=>{S.mv=0;if(window.__ops_going>Date.now()){S.v=null;return}S.at2=Date.now();S.set('moved',S.v)},Math.max(120,1400-(Date.now()-(S.at2||0))))};
   S.ask=setInterval(async()=>{if(document.hidden||Date.now()-(S.heard||0)<6000)return;
    try{const r=await fetch('/live',{headers:{accept:'application/json'},cache:'no-store'});if(r.ok&&(r.headers.get('content-type')||'').includes('json')){const j=await r.json();
-    if(S.v==null)S.v=j.v;else if(j.v!==S.v&&!(window.__ops_going>Date.now())){S.v=j.v;S.set('moved',j.v)}}}catch{}},4000);
+    if(j.v!==S.v&&!(window.__ops_going>Date.now())){S.v=j.v;S.set('moved',j.v)}}}catch{}},4000);
   const unit=s=>s<60?Math.floor(s)+' s':s<3600?Math.floor(s/60)+' min':s<172800?Math.floor(s/3600)+' h':Math.floor(s/86400)+' d';
   S.clock=setInterval(()=>{if(document.hidden)return;for(const t of document.querySelectorAll('time[data-t]')){const s=(Date.now()-t.dataset.t)/1e3,x=Math.abs(s)<5?'just now':s>0?unit(s)+' ago':'in '+unit(-s);if(t.textContent!==x)t.textContent=x}},5000);
   S.badge=()=>{for(const [path,n] of Object.entries(S.data.badges||{}))for(const a of document.querySelectorAll('[data-testid=stSidebarNavLink]')){
