@@ -194,7 +194,7 @@ def _apply(
 
 
 def _words(told: list[tuple[str, str, str]]) -> str:
-    return " ".join(f"{label} from {was} to {now}." for label, was, now in told)
+    return " ".join(f"{label}: {was} → {now}." for label, was, now in told)
 
 
 def _now(session: Session) -> str:

@@ -46,7 +46,7 @@ def test_a_client_has_its_own_over_the_agencys_over_the_built_in(cast: Cast) -> 
 
 def test_a_change_is_told_and_sealed_with_before_and_after(cast: Cast) -> None:
     done = attempt(lambda s: settings.change(s, "contact_ceiling", {"week": 2}, cast.actor("Dave"), 0))
-    assert done.sentence == "Dave changed “How often one person is written to”: One person in 7 days at most from 4 to 2."
+    assert done.sentence == "Dave changed “How often one person is written to”: One person in 7 days at most: 4 → 2."
     with database.transaction(STAFF) as session:
         event = session.execute(select(Event).where(Event.type == "policy.changed")).scalar_one()
         entry = session.execute(select(AuditEntry).where(AuditEntry.what == "policy.changed")).scalar_one()
