@@ -20,7 +20,8 @@ CRONS = [
 FAST_ZONES = ["America/New_York", "Australia/Lord_Howe"]
 ZONES = [
     *FAST_ZONES,
-    *(pytest.param(z, marks=pytest.mark.slow) for z in ("Europe/London", "UTC", "America/Havana", "Africa/Cairo")),
+    pytest.param("Africa/Cairo", marks=pytest.mark.slow),
+    *(pytest.param(z, marks=pytest.mark.soak) for z in ("Europe/London", "UTC", "America/Havana")),
 ]
 
 
