@@ -220,8 +220,9 @@ def run(house: House, flips: int, held: int, seed: int = 1) -> tuple[Seen, list[
             done.append(house.flip(way, chance))
     finally:
         house.rest(feeder)
-    # what the environment held goes on within a minute, by itself
-    until(lambda: sql(OPEN)[0][0] == 0, 240, "all that was held by a flip is done", 0.5)
+    # what the environment held goes on within a minute, by itself; what switches held, a few at a time
+    slowly = sql(OPEN)[0][0] / actions.RELEASE_AT_ONCE * actions.RELEASE_EVERY.total_seconds()
+    until(lambda: sql(OPEN)[0][0] == 0, 240 + 1.5 * slowly, "all that was held by a flip is done", 0.5)
     return judge(done, house.starts()), done, burst(house, held)
 
 
