@@ -29,7 +29,7 @@ run: $(STAMP) ## install what is missing and start everything, with a demo agenc
 demo: $(STAMP) ## load the demo agency into the running app again
 	@$(BIN)/ops demo load
 
-test: $(STAMP) ## all tests (about 8 minutes on two cores)
+test: $(STAMP) ## all tests (8 to 9 minutes on two cores)
 	@$(BIN)/pytest -q -n auto --dist loadscope
 
 check: $(STAMP) ## quick, under a minute: lint, types, contracts, fast tests, all at once
